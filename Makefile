@@ -1,0 +1,68 @@
+# The one way to run anything here. Needs git, make, python3 (3.11 or later) with pip.
+PY ?= python3
+VENV ?= .venv
+UV := .tools/bin/uv
+BIN := $(VENV)/bin
+INSTALL = $(UV) pip install --quiet --python $(BIN)/python
+SYNC = $(UV) pip sync --quiet --python $(BIN)/python --require-hashes
+
+.PHONY: demo test check bench docs lock clean
+
+## demo: margin the sample portfolio that ships with the project
+demo: $(VENV)/.core
+	$(BIN)/crossmargin hkscc --rpf examples/hkscc/RPF01.csv --positions examples/hkscc/positions.csv \
+	  --participant examples/hkscc/participant.toml
+
+## test: every test
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n auto
+
+## check: format, lint, types, layers, drift of generated files
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+## bench: speed and memory as ratios within one run, written to docs/benchmarks.md
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/run.py
+
+## docs: the documentation site in build/site
+docs: $(VENV)/.docs
+	$(BIN)/zensical build
+
+## lock: resolve the hash-pinned requirement files again
+lock: $(UV)
+	$(UV) pip compile -q --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements/core.txt
+	$(UV) pip compile -q --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev -o requirements/dev.txt
+	$(UV) pip compile -q --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev --group docs -o requirements/docs.txt
+	printf 'uv\n' | $(UV) pip compile -q --universal --generate-hashes --no-emit-index-url --no-header - -o requirements/uv.txt
+
+clean:
+	rm -rf $(VENV) .tools build
+
+# uv is fetched by pip into the tree, so that no tool has to be installed by hand.
+$(UV): requirements/uv.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+	  --upgrade --target .tools --require-hashes -r requirements/uv.txt
+	touch $@
+
+$(BIN)/python: | $(UV)
+	$(UV) venv --quiet --allow-existing --no-python-downloads --python $(PY) $(VENV)
+
+# A stamp per set of requirements; a larger set satisfies the smaller ones.
+$(VENV)/.core: requirements/core.txt pyproject.toml | $(BIN)/python
+	test -e $(VENV)/.dev || $(SYNC) requirements/core.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	$(SYNC) requirements/dev.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	touch $@ $(VENV)/.core
+
+$(VENV)/.docs: requirements/docs.txt pyproject.toml | $(BIN)/python
+	$(SYNC) requirements/docs.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	touch $@ $(VENV)/.dev $(VENV)/.core

@@ -1,0 +1,1 @@
+"""Nouns and small rules that two layers or more share. Imports nothing but ``errors``."""
