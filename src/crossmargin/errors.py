@@ -65,7 +65,7 @@ class InputError(CrossMarginError):
 
     def __init__(self, records: Iterable[BadRecord]) -> None:
         self.records: tuple[BadRecord, ...] = tuple(sorted(records))
-        assert self.records, "an InputError names at least one bad record"  # noqa: S101
+        assert self.records, "an InputError names at least one bad record"
         count = len(self.records)
         heading = f"{count:,} bad record{'s' if count > 1 else ''}"
         super().__init__("\n".join([heading, *(f"  {record}" for record in self.records)]))

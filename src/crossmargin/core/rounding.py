@@ -27,7 +27,7 @@ INT64_LIMIT: Final = 9.2e18
 
 
 def _slack(amount: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
-    return np.minimum(np.abs(amount) * TIE_SLACK, TIE_SLACK_MAX)
+    return np.asarray(np.minimum(np.abs(amount) * TIE_SLACK, TIE_SLACK_MAX))
 
 
 def _truncate(amount: Float64[np.ndarray, "*shape"], step_from: float) -> Float64[np.ndarray, "*shape"]:

@@ -1,0 +1,1 @@
+"""Margin methods: pure functions of positions, parameters and settings. No path, no clock, no global."""

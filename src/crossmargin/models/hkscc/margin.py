@@ -1,0 +1,245 @@
+"""HKSCC margin of one participant, or of all of them in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+from jaxtyping import Int64
+
+from crossmargin.core.provenance import Provenance
+from crossmargin.models.hkscc.book import Book, Rounding, make_book
+from crossmargin.models.hkscc.flat_rate_margin import FlatRateMargin, flat_rate_margin
+from crossmargin.models.hkscc.liquidation_addon import LiquidationAddon, liquidation_addon
+from crossmargin.models.hkscc.portfolio_margin import PortfolioMargin, portfolio_margin
+from crossmargin.models.hkscc.position_addons import (
+    PositionCharge,
+    corporate_action_margin,
+    structured_product_addon,
+)
+from crossmargin.models.hkscc.requirement import Charges, Requirement, requirement
+from crossmargin.models.hkscc.result import HksccMargin, make_result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from crossmargin.models.hkscc.columns import FrameInput
+    from crossmargin.models.hkscc.parameters import HksccParameters
+    from crossmargin.models.hkscc.participant import HksccParticipant
+
+__all__ = ["UNNAMED", "HksccMargins", "hkscc_margin", "hkscc_margins"]
+
+UNNAMED: Final = "unnamed"
+"""Name of the participant where the positions give none."""
+
+METHOD: Final = "HKEX, HKSCC – VaR Platform, Initial Margin Calculation Guide, version 1.4, October 2025"
+LEGAL_STATUS: Final = "a reproduction of the published method; not a statement or a call by HKSCC"
+
+COLUMNS: Final = (
+    "portfolio_margin",
+    "flat_rate_margin",
+    "liquidation_addon",
+    "structured_product_addon",
+    "corporate_action_margin",
+    "holiday_addon",
+    "rounding_up",
+    "favourable_mark_used",
+    "margin_credit_used",
+    "net_margin_after_credit",
+    "mark_requirement",
+    "position_limit_addon",
+    "credit_risk_addon",
+    "adhoc_addon",
+    "total",
+    "guarantee_fund_collateral",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HksccMargins:
+    """Margin of every participant, in arrays, with all that is needed to explain each.
+
+    Parameters
+    ----------
+    book : Book
+        The positions as margined.
+    parameters : HksccParameters
+        The house's risk parameters.
+    settings : tuple of HksccParticipant
+        Settings in the order of ``book.participants``.
+    portfolio, flat_rate, liquidation, structured_product, corporate_action
+        The components with their intermediate numbers.
+    requirement : Requirement
+        The steps from the components to the total.
+    """
+
+    book: Book
+    parameters: HksccParameters
+    settings: tuple[HksccParticipant, ...]
+    portfolio: PortfolioMargin
+    flat_rate: FlatRateMargin
+    liquidation: LiquidationAddon
+    structured_product: PositionCharge
+    corporate_action: PositionCharge
+    charges: Charges
+    requirement: Requirement
+
+    @property
+    def participants(self) -> tuple[str, ...]:
+        """Names, in the order of every array."""
+        return self.book.participants
+
+    @property
+    def total(self) -> Int64[np.ndarray, " participants"]:
+        """Total MTM and margin requirement, in integer units of 10^-``book.decimals`` HKD."""
+        return self.requirement.total
+
+    def amount(self, column: str) -> Int64[np.ndarray, " participants"]:
+        """Return one of the columns of ``to_frame`` in integer units."""
+        return getattr(self.charges if hasattr(self.charges, column) else self.requirement, column)
+
+    def to_frame(self) -> pl.DataFrame:
+        """Return a row a participant and a column a component, exact decimals in HKD."""
+        decimals = self.book.decimals
+        columns = {
+            name: pl.Series(self.amount(name)).cast(pl.Decimal(38, 0))
+            / pl.Series([10**decimals]).cast(pl.Decimal(38, decimals))
+            for name in COLUMNS
+        }
+        return pl.DataFrame({"participant": list(self.participants), **columns})
+
+    def of(self, participant: str) -> HksccMargin:
+        """Return the result of one participant as a tree that explains itself.
+
+        Raises
+        ------
+        KeyError
+            If there is no such participant.
+        """
+        if participant not in self.participants:
+            raise KeyError(f"no participant {participant!r}; there are: {', '.join(self.participants[:20])}")
+        return make_result(self, self.participants.index(participant), self._provenance(participant))
+
+    def __iter__(self) -> Iterator[HksccMargin]:
+        return (self.of(name) for name in self.participants)
+
+    def _provenance(self, participant: str) -> Provenance:
+        settings = self.settings[self.participants.index(participant)]
+        return Provenance(
+            method=METHOD,
+            as_of=self.parameters.valuation_date,
+            parameter_sets=(settings.parameter_set,) if settings.parameter_set else (),
+            settings=(("rounding", self.book.rounding), ("gain_tail", settings.gain_tail)),
+            input_hashes=(
+                ("risk parameters", self.parameters.content_hash),
+                ("positions", self.book.content_hash(participant)),
+                ("participant", settings.content_hash),
+            ),
+            legal_status=LEGAL_STATUS,
+            data_note=settings.data_note,
+        )
+
+
+def hkscc_margin(
+    positions: FrameInput,
+    parameters: HksccParameters,
+    participant: HksccParticipant,
+    *,
+    rounding: Rounding = "guide",
+    mark_to_market: float | None = None,
+) -> HksccMargin:
+    """Margin the marginable positions of one participant as HKSCC does.
+
+    Parameters
+    ----------
+    positions : Polars or pandas frame, or mapping of columns
+        ``instrument``; ``quantity``, + long, − short; ``contract_value`` and ``market_value`` in HKD
+        equivalent, signed. Rows of one instrument are netted.
+    parameters : HksccParameters
+        The day's risk parameters, as ``read_rpf01`` returns them.
+    participant : HksccParticipant
+        Settings and reported amounts of the participant.
+    rounding : {"guide", "none"}
+        Round exactly where the guide rounds, or nowhere (for research; published to 10^-6 HKD).
+    mark_to_market : float, optional
+        Mark of the portfolio in HKD, gain-positive, where it is made with cross-currency haircuts
+        (``mark_to_market`` of §4.7); else market value − contract value of the positions.
+
+    Returns
+    -------
+    HksccMargin
+        The total and the tree of components that adds up to it.
+
+    Raises
+    ------
+    InputError
+        Listing every bad position or setting.
+    RangeError
+        If an amount does not fit the published integers.
+    """
+    name = _only_name(positions)
+    marks = None if mark_to_market is None else {name: mark_to_market}
+    many = hkscc_margins(positions, parameters, {name: participant}, rounding=rounding, marks_to_market=marks)
+    return many.of(name)
+
+
+def _only_name(positions: FrameInput) -> str:
+    if isinstance(positions, pl.DataFrame) and "participant" in positions.columns and len(positions):
+        return str(positions["participant"][0])
+    return UNNAMED
+
+
+def hkscc_margins(
+    positions: FrameInput,
+    parameters: HksccParameters,
+    participants: Mapping[str, HksccParticipant],
+    *,
+    rounding: Rounding = "guide",
+    marks_to_market: Mapping[str, float] | None = None,
+) -> HksccMargins:
+    """Margin many participants in one pass; arguments as ``hkscc_margin``, by participant.
+
+    Parameters
+    ----------
+    positions : Polars or pandas frame, or mapping of columns
+        As ``hkscc_margin``, with a column ``participant``.
+    parameters : HksccParameters
+        The day's risk parameters.
+    participants : mapping of str to HksccParticipant
+        Settings by name; the order of the results. One without a position has a result too.
+    rounding : {"guide", "none"}
+        As ``hkscc_margin``.
+    marks_to_market : mapping of str to float, optional
+        Marks made elsewhere, for every participant.
+    """
+    names, settings = list(participants), tuple(participants.values())
+    book = make_book(positions, parameters, names, rounding)
+    portfolio = portfolio_margin(book, parameters, settings)
+    flat_rate = flat_rate_margin(book, parameters, settings)
+    liquidation = liquidation_addon(book, parameters, settings)
+    structured_product = structured_product_addon(book, parameters, settings)
+    corporate_action = corporate_action_margin(book, parameters)
+    charges = Charges(
+        portfolio_margin=portfolio.amount,
+        flat_rate_margin=flat_rate.amount,
+        liquidation_addon=liquidation.amount,
+        structured_product_addon=structured_product.amount,
+        corporate_action_margin=corporate_action.amount,
+    )
+    marks = (
+        None if marks_to_market is None else book.minor(np.array([marks_to_market[name] for name in names]))
+    )
+    return HksccMargins(
+        book=book,
+        parameters=parameters,
+        settings=settings,
+        portfolio=portfolio,
+        flat_rate=flat_rate,
+        liquidation=liquidation,
+        structured_product=structured_product,
+        corporate_action=corporate_action,
+        charges=charges,
+        requirement=requirement(book, parameters, settings, charges, marks),
+    )

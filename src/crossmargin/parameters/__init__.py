@@ -1,0 +1,1 @@
+"""Dated methodology parameter sets, as data: each with house, version, source and section."""
