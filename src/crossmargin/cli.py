@@ -153,11 +153,11 @@ def _text(results: Sequence[HksccMargin], *, explain: bool, plain: bool) -> byte
 def sample_hkscc(
     *,
     out: Path,
-    seed: int = 1,
-    stocks: Annotated[int, Parameter(help="Tier P stocks and ETFs.")] = 12,
-    structured_products: int = 6,
-    tier_n: int = 4,
-    positions: int = 16,
+    seed: int = 11,
+    stocks: Annotated[int, Parameter(help="Tier P stocks and ETFs.")] = 24,
+    structured_products: int = 12,
+    tier_n: int = 8,
+    positions: int = 30,
     valuation_date: date | None = None,
 ) -> None:
     """Write a synthetic RPF01, position report and participant file into a folder.

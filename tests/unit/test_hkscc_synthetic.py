@@ -96,7 +96,7 @@ def test_everything_that_can_be_held_is_margined(market):
     assert margins.of("P0001").total > 0
 
 
-def test_positions_are_whole_lots_at_one_price(market, positions):
+def test_positions_are_whole_lots_at_one_price(positions):
     held = positions.filter(pl.col("quantity") != 0)
     assert (held["quantity"] % 100 == 0).all()
     prices = held.with_columns(price=pl.col("market_value") / pl.col("quantity"))

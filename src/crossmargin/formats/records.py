@@ -7,12 +7,13 @@ expression over all records, and what breaks a rule is kept with its line.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
 from crossmargin.errors import BadRecord, InputError
-from crossmargin.kernels.decimal_rows import DECIMAL_PATTERN, DECIMALS_MAX, DIGITS_MAX
+from crossmargin.kernels.decimal_rows import DECIMAL_PATTERN, DECIMALS_MAX, DIGITS_MAX, is_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -140,11 +141,11 @@ def decimal_text(value: float, field: str) -> str:
     Raises
     ------
     InputError
-        If ten decimals do not hold it.
+        If the grammar of the readers does not hold it.
     """
-    text = f"{value + 0.0:.{DECIMALS_MAX}f}".rstrip("0").rstrip(".")
-    if float(text) != value:
-        rule = f"a finite number with at most {DECIMALS_MAX} decimals"
+    text = f"{Decimal(repr(value + 0.0)):f}".removesuffix(".0")
+    if not is_decimal(text, AMOUNT_MAX):
+        rule = f"a finite number of at most {DIGITS_MAX} digits, {DECIMALS_MAX} of them behind the point"
         raise InputError([BadRecord(file="", line=0, field=field, value=str(value), rule=rule)])
     return text
 

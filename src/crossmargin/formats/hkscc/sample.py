@@ -13,9 +13,16 @@ from crossmargin.models.hkscc.synthetic import synthetic_parameters, synthetic_p
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import polars as pl
+
+    from crossmargin.models.hkscc.parameters import HksccParameters
+
 __all__ = ["write_hkscc_sample"]
 
 VALUATION_DATE: Final = date(2026, 1, 5)
+
+WEALTH: Final = 8.0
+"""Large enough for a margin beyond the credit, and for a liquidation add-on."""
 
 
 def write_hkscc_sample(
@@ -51,16 +58,23 @@ def write_hkscc_sample(
         valuation_date=valuation_date or VALUATION_DATE,
     )
     held = synthetic_positions(
-        seed=seed, parameters=parameters, participants=1, positions_per_participant=positions
+        seed=seed, parameters=parameters, participants=1, positions_per_participant=positions, wealth=WEALTH
     )
     settings = hkscc_participant(
         parameters.valuation_date,
         data_note=f"SYNTHETIC sample data (seed {seed}): no real instrument, price or participant.",
         flat_rate_multiplier=1.5,
-        apportioned_liquid_capital=100_000_000.0,
+        ipo_stocks=_one_held_stock(parameters, held),
+        apportioned_liquid_capital=400_000_000.0,
         position_limit_addon_rate=0.25,
     )
     folder.mkdir(parents=True, exist_ok=True)
     write_rpf01(parameters, folder / "RPF01.csv")
     write_marginable_positions(held.drop("participant"), folder / "positions.csv")
     write_participant(settings, folder / "participant.toml")
+
+
+def _one_held_stock(parameters: HksccParameters, held: pl.DataFrame) -> tuple[str, ...]:
+    """Return the held Tier P stock of the highest beta, to stand for a recent listing."""
+    stocks = parameters.liquidation.join(held, on="instrument", how="semi").sort("beta", "instrument")
+    return tuple(stocks["instrument"].tail(1))

@@ -368,7 +368,11 @@ class _Candidates:
 
 
 def synthetic_positions(
-    seed: int, parameters: HksccParameters, participants: int, positions_per_participant: int
+    seed: int,
+    parameters: HksccParameters,
+    participants: int,
+    positions_per_participant: int,
+    wealth: float = 1.0,
 ) -> pl.DataFrame:
     """Invent marginable positions: synthetic data, no position of any participant.
 
@@ -386,6 +390,8 @@ def synthetic_positions(
         How many; their names are P0001, P0002, …
     positions_per_participant : int
         Positions of each, in different instruments; at most as many as there are.
+    wealth : float
+        Median size of a participant, where 1 holds positions of some hundred thousand HKD.
 
     Returns
     -------
@@ -400,8 +406,8 @@ def synthetic_positions(
     )
     owner = np.repeat(np.arange(participants), positions_per_participant)
     held = _choose(rng, candidates, participants, positions_per_participant)
-    wealth = _log_normal(rng, 1.0, 1.2, participants)[owner]
-    amount = wealth * candidates.typical[held] * _log_normal(rng, 1.0, 1.5, held.size)
+    own_wealth = _log_normal(rng, wealth, 1.2, participants)[owner]
+    amount = own_wealth * candidates.typical[held] * _log_normal(rng, 1.0, 1.5, held.size)
     sign = np.where(rng.random(held.size) < candidates.long_share[held], 1, -1)
     money = np.round(np.minimum(amount, MONEY_MAX), 2)
     lot, price = candidates.lot[held], candidates.price[held]

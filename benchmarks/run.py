@@ -1,0 +1,34 @@
+"""Run every benchmark in one go, print the results and rewrite ``docs/benchmarks.md``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from machine import describe, in_fresh_process, read_bandwidth
+from margin_many import bench_margining
+from market import make_rpf01
+from read_rpf01 import bench_reading
+from report import Row, Table, to_markdown
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+
+def main() -> None:
+    """Measure the machine, then each benchmark against it."""
+    path = in_fresh_process(make_rpf01)
+    bandwidth = in_fresh_process(read_bandwidth)
+    memory = Table(
+        "Memory bandwidth",
+        "1 GiB of float64, read once by all cores.",
+        [Row("read", f"{bandwidth / 1e9:.1f} GB/s")],
+    )
+    tables = [memory, bench_reading(path, bandwidth), bench_margining(path, bandwidth)]
+    page = to_markdown(describe(), datetime.now(tz=UTC).date().isoformat(), tables)
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page, encoding="utf-8")
+    print(page)
+
+
+if __name__ == "__main__":
+    main()
