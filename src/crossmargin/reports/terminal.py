@@ -22,8 +22,8 @@ __all__ = ["breakdown_table", "explanation", "margin_report", "totals_table"]
 
 
 def money(amount: Decimal) -> str:
-    """Thousands separated; decimals only where there are any."""
-    return f"{amount:,.0f}" if amount == amount.to_integral_value() else f"{amount.normalize():,f}"
+    """Thousands separated; whole amounts without decimals, others with all that are published."""
+    return f"{amount:,.0f}" if amount == amount.to_integral_value() else f"{amount:,f}"
 
 
 def number(value: float) -> str:
