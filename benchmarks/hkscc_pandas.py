@@ -61,7 +61,7 @@ def cents(values: float | pd.Series) -> float | pd.Series:
 
 def portfolio_margin(held: pd.DataFrame, market: Market, settings: Settings) -> float:
     """Blend the tail means of each portfolio, and apply the floor."""
-    held = held[held["instrument"].isin(market.historical.index)]
+    held = held[market.historical.index.get_indexer(held["instrument"]) >= 0]
     if held.empty:
         return 0.0
     stock = held["instrument"].map(market.structured_product["underlying"]).fillna(held["instrument"])

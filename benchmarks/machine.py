@@ -31,7 +31,6 @@ __all__ = [
 Result = TypeVar("Result")
 
 BANDWIDTH_BYTES = 1 << 30
-CHUNK = 1 << 16
 RUNS = 9
 
 
@@ -99,24 +98,14 @@ def share_of_bandwidth(byte_count: float, bandwidth: float, measured: float) -> 
 
 def read_bandwidth() -> float:
     """Return bytes a second at which all cores together read an array far larger than the caches."""
-    array = np.empty(BANDWIDTH_BYTES // 8)
-    _fill(array)
+    array = np.ones(BANDWIDTH_BYTES // 8)
     _total(array)
     return BANDWIDTH_BYTES / median(seconds(lambda: _total(array), RUNS))
-
-
-@njit(parallel=True, cache=True)
-def _fill(array: np.ndarray) -> None:
-    for chunk in prange(array.size // CHUNK):
-        array[chunk * CHUNK : (chunk + 1) * CHUNK] = 1.0
 
 
 @njit(parallel=True, fastmath=True, cache=True)
 def _total(array: np.ndarray) -> float:
     total = 0.0
-    for chunk in prange(array.size // CHUNK):
-        part = 0.0
-        for i in range(chunk * CHUNK, (chunk + 1) * CHUNK):
-            part += array[i]
-        total += part
+    for i in prange(array.size):
+        total += array[i]
     return total

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from hkscc_pandas import Market, Settings, margin_total
-from machine import in_fresh_process, seconds, share_of_bandwidth
-from report import Row, Table, ratio_row
 
 from crossmargin.formats.hkscc.rpf01 import read_rpf01
 from crossmargin.models.hkscc.margin import hkscc_margins
 from crossmargin.models.hkscc.parameters import BENEFIT_PREFIXES, HksccParameters
 from crossmargin.models.hkscc.participant import HksccParticipant
 from crossmargin.models.hkscc.synthetic import synthetic_positions
+from hkscc_pandas import Market, Settings, margin_total
+from machine import in_fresh_process, seconds, share_of_bandwidth
+from report import Row, Table, ratio_row
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,10 +154,14 @@ def bench_margining(path: Path, bandwidth: float) -> Table:
         ],
         [
             f"Every total agrees to the cent; together they are HKD {found.total:,.2f} (asserted in the run).",
-            "pandas margins all participants one after the other (`benchmarks/hkscc_pandas.py`): one merge of all "
-            f"positions with the returns would take {2 * streamed / 1e9:.0f} GB or more at once. Its frames are "
-            "indexed before the clock starts.",
-            "CrossMargin starts from a Polars frame of positions in memory and checks every one; the first run "
-            "also loads compiled code from disk and makes the index of the parameters.",
+            (
+                "pandas margins all participants one after the other (`benchmarks/hkscc_pandas.py`): one merge of all "
+                f"positions with the returns would take {2 * streamed / 1e9:.0f} GB or more at once. Its frames are "
+                "indexed before the clock starts."
+            ),
+            (
+                "CrossMargin starts from a Polars frame of positions in memory and checks every one; the first run "
+                "also loads compiled code from disk and makes the index of the parameters."
+            ),
         ],
     )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from machine import in_fresh_process, peak_bytes, resident_bytes, seconds, share_of_bandwidth
-from report import Row, Table, ratio_row
 
 from crossmargin.formats.hkscc.rpf01 import read_rpf01
 from crossmargin.models.hkscc.parameters import TABLE_SCHEMAS
+from machine import in_fresh_process, peak_bytes, resident_bytes, seconds, share_of_bandwidth
+from report import Row, Table, ratio_row
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,10 +135,14 @@ def bench_reading(path: Path, bandwidth: float) -> Table:
             ),
         ],
         [
-            "The file is in the page cache for both. Each reader runs in a fresh process; the first read loads "
-            "compiled code from the cache on disk.",
-            "pandas: one `read_csv` with 1,020 column names, then selection of the FieldTypes into float64 "
-            "matrices and typed columns. It checks nothing; CrossMargin checks every value against its range.",
+            (
+                "The file is in the page cache for both. Each reader runs in a fresh process; the first read loads "
+                "compiled code from the cache on disk."
+            ),
+            (
+                "pandas: one `read_csv` with 1,020 column names, then selection of the FieldTypes into float64 "
+                "matrices and typed columns. It checks nothing; CrossMargin checks every value against its range."
+            ),
             "Absolute peak counts the interpreter and every imported library, pandas among them in both processes.",
         ],
     )

@@ -10,15 +10,15 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float64, Int32, Int64
 
+from crossmargin.core.columns import require_columns
 from crossmargin.core.rounding import to_minor
 from crossmargin.errors import BadRecord, InputError
-from crossmargin.models.hkscc.columns import require_columns
 from crossmargin.models.hkscc.netting import net
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from crossmargin.models.hkscc.columns import FrameInput
+    from crossmargin.core.columns import FrameInput
     from crossmargin.models.hkscc.parameters import HksccParameters
 
 __all__ = ["DECIMALS", "POSITION_SCHEMA", "Book", "Rounding", "make_book"]

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from crossmargin.core.columns import require_columns, require_date, require_known, require_rates
 from crossmargin.core.rounding import roundup
-from crossmargin.models.hkscc.columns import require_columns, require_date, require_known, require_rates
 from crossmargin.models.hkscc.netting import net
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from crossmargin.models.hkscc.columns import FrameInput
+    from crossmargin.core.columns import FrameInput
 
 __all__ = ["SETTLEMENT_SCHEMA", "cover_with_specific_cash", "cover_with_specific_stock"]
 

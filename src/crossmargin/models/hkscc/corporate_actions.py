@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from crossmargin.core.columns import require_columns, require_range
 from crossmargin.core.rounding import toward_zero
-from crossmargin.models.hkscc.columns import require_columns, require_range
 from crossmargin.models.hkscc.netting import net
 
 if TYPE_CHECKING:
-    from crossmargin.models.hkscc.columns import FrameInput, Rules
+    from crossmargin.core.columns import FrameInput, Rules
 
 __all__ = ["ADJUSTMENT_SCHEMA", "apply_corporate_actions"]
 

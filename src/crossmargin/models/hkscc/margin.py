@@ -25,7 +25,7 @@ from crossmargin.models.hkscc.result import HksccMargin, make_result
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from crossmargin.models.hkscc.columns import FrameInput
+    from crossmargin.core.columns import FrameInput
     from crossmargin.models.hkscc.parameters import HksccParameters
     from crossmargin.models.hkscc.participant import HksccParticipant
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from crossmargin.core.columns import require_range, require_rates
 from crossmargin.models.hkscc.collateral_cover import cover_with_specific_cash, cover_with_specific_stock
-from crossmargin.models.hkscc.columns import require_range, require_rates
 from crossmargin.models.hkscc.corporate_actions import apply_corporate_actions
 from crossmargin.models.hkscc.multi_counter import combine_counters
 from crossmargin.models.hkscc.netting import net_across_days
@@ -15,7 +15,7 @@ from crossmargin.models.hkscc.netting import net_across_days
 if TYPE_CHECKING:
     from datetime import date
 
-    from crossmargin.models.hkscc.columns import FrameInput
+    from crossmargin.core.columns import FrameInput
 
 __all__ = ["marginable_positions"]
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
-from crossmargin.core.rounding import half_away
-from crossmargin.models.hkscc.columns import (
+from crossmargin.core.columns import (
     require_choice,
     require_columns,
     require_date,
@@ -22,12 +21,13 @@ from crossmargin.models.hkscc.columns import (
     require_range,
     require_rates,
 )
+from crossmargin.core.rounding import half_away
 from crossmargin.models.hkscc.netting import exact_sum, net
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from crossmargin.models.hkscc.columns import FrameInput
+    from crossmargin.core.columns import FrameInput
 
 __all__ = ["Cycle", "MarkToMarket", "Rounding", "intraday_mark", "mark_to_market"]
 

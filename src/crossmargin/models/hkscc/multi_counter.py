@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from crossmargin.core.columns import require_columns, require_known, require_number, require_rates
 from crossmargin.errors import BadRecord, InputError
-from crossmargin.models.hkscc.columns import require_columns, require_known, require_number, require_rates
 from crossmargin.models.hkscc.netting import net
 
 if TYPE_CHECKING:
-    from crossmargin.models.hkscc.columns import FrameInput
+    from crossmargin.core.columns import FrameInput
 
 __all__ = ["chinaclear_haircut", "combine_counters"]
 

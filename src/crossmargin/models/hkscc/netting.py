@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from crossmargin.core.columns import NUMBER_LIMIT, require_columns, require_range
 from crossmargin.errors import BadRecord, InputError
-from crossmargin.models.hkscc.columns import NUMBER_LIMIT, require_columns, require_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crossmargin.models.hkscc.columns import FrameInput
+    from crossmargin.core.columns import FrameInput
 
 __all__ = ["POSITION_SCHEMA", "exact_sum", "net", "net_across_days"]
 

@@ -10,9 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from crossmargin.errors import InputError, RangeError
-from crossmargin.models.hkscc.collateral_cover import cover_with_specific_cash, cover_with_specific_stock
-from crossmargin.models.hkscc.columns import (
+from crossmargin.core.columns import (
     NUMBER_LIMIT,
     require_choice,
     require_columns,
@@ -20,6 +18,8 @@ from crossmargin.models.hkscc.columns import (
     require_number,
     require_rates,
 )
+from crossmargin.errors import InputError, RangeError
+from crossmargin.models.hkscc.collateral_cover import cover_with_specific_cash, cover_with_specific_stock
 from crossmargin.models.hkscc.corporate_actions import ADJUSTMENT_SCHEMA, apply_corporate_actions
 from crossmargin.models.hkscc.mark_to_market import intraday_mark, mark_to_market
 from crossmargin.models.hkscc.multi_counter import chinaclear_haircut, combine_counters
