@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
@@ -76,7 +77,13 @@ def _status_bytes(name: str) -> int:
 def in_fresh_process(function: Callable[..., Result], *arguments: object) -> Result:
     """Call a function in a new Python process, which ends afterwards."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+        return pool.submit(_with_byte_code, function, *arguments).result()
+
+
+def _with_byte_code(function: Callable[..., Result], *arguments: object) -> Result:
+    """Call a function where byte code is stored: else each process compiles what it imports late again."""
+    sys.dont_write_bytecode = False
+    return function(*arguments)
 
 
 def seconds(function: Callable[[], object], runs: int) -> list[float]:

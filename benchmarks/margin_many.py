@@ -28,7 +28,7 @@ __all__ = ["bench_margining"]
 SEED = 7
 PARTICIPANTS, POSITIONS = 600, 300
 SPEED_GOAL = 50.0
-RUNS, PANDAS_RUNS = 15, 3
+RUNS, PANDAS_RUNS = 15, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

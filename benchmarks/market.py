@@ -8,7 +8,7 @@ from pathlib import Path
 from crossmargin.formats.hkscc.rpf01_writer import write_rpf01
 from crossmargin.models.hkscc.synthetic import synthetic_parameters
 
-__all__ = ["make_rpf01"]
+__all__ = ["STOCKS", "STRUCTURED_PRODUCTS", "make_rpf01"]
 
 SEED = 20260630
 STOCKS, STRUCTURED_PRODUCTS, TIER_N = 3_000, 12_500, 500

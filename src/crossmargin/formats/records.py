@@ -6,6 +6,7 @@ expression over all records, and what breaks a rule is kept with its line.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AMOUNT_MAX",
     "CODE",
+    "CUT_LINE_RULE",
     "Field",
     "decimal_text",
     "parse_records",
@@ -50,6 +52,8 @@ DTYPES: Final[dict[Kind, pl.DataType]] = {
     "decimal": pl.Float64(),
     "date": pl.Date(),
 }
+CUT_LINE_RULE: Final = "a last line that ends with a line break; without one the file may be cut off"
+
 AMOUNT_MAX: Final = 1e12
 """No quantity and no amount of money in an input is larger: it keeps every sum exact in 64 bits."""
 
@@ -120,7 +124,7 @@ class Field:
             slashed = valid.str.to_date("%d/%m/%Y", strict=False)
             return slashed.fill_null(valid.str.to_date("%Y-%m-%d", strict=False))
         values = valid.cast(DTYPES[self.kind], strict=False)
-        return values + 0.0 if self.kind == "decimal" else values  # no negative zero
+        return values.set(values == 0, 0.0) if self.kind == "decimal" else values  # no negative zero
 
     def out_of_range(self, values: pl.Series) -> pl.Series:
         """Tell where a number leaves the range."""
@@ -143,7 +147,7 @@ def decimal_text(value: float, field: str) -> str:
     InputError
         If the grammar of the readers does not hold it.
     """
-    text = f"{Decimal(repr(value + 0.0)):f}".removesuffix(".0")
+    text = f"{Decimal(repr(float(value) + 0.0)):f}".removesuffix(".0")
     if not is_decimal(text, AMOUNT_MAX):
         rule = f"a finite number of at most {DIGITS_MAX} digits, {DECIMALS_MAX} of them behind the point"
         raise InputError([BadRecord(file="", line=0, field=field, value=str(value), rule=rule)])
@@ -223,16 +227,17 @@ def read_text(path: Path) -> str:
     """
     content = path.read_bytes()
     text = content.decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
-    rule = ""
+    at, rule = len(text) - 1, ""
     if not text.strip():
-        rule = "a file with records in it"
-    elif "\0" in text or "\ufffd" in text:
-        rule = "a text file in UTF-8"
+        at, rule = 0, "a file with records in it"
+    elif found := re.search("[\0\ufffd]", text):
+        at, rule = found.start(), "a text file in UTF-8"
     elif not text.endswith("\n"):
-        rule = "a last line that ends with a line break; without one the file may be cut off"
+        rule = CUT_LINE_RULE
     if rule:
-        last = text.count("\n") + 1
-        raise InputError([BadRecord(file=str(path), line=last, field="", value=text[-200:], rule=rule)])
+        line = text.count("\n", 0, at) + 1
+        value = text.split("\n")[line - 1]
+        raise InputError([BadRecord(file=str(path), line=line, field="", value=value, rule=rule)])
     return text
 
 

@@ -5,7 +5,8 @@ all, and nothing else: no exponent, no sign but a minus, no space, no NaN. With 
 is one integer below 2^53 divided by one power of ten, both exact in float64, so that a single division
 gives the correctly rounded result: the same bits as Python's ``float``.
 
-Cost: one pass over the bytes, about one branch a byte; rows are independent and shared among threads.
+Cost: one pass over the bytes, a dozen instructions a number in a row of plain numbers and about one branch
+a byte in any other; rows are independent and shared among threads.
 """
 
 from __future__ import annotations
@@ -36,6 +37,17 @@ NOT_A_DECIMAL: Final = -1
 """Width that ``format_decimal_rows`` reports for a number that ``DECIMALS_MAX`` decimals do not hold."""
 
 COMMA, MINUS, POINT, ZERO, NINE = 44, 45, 46, 48, 57
+
+U64 = np.uint64
+EACH_BYTE = U64(0x0101010101010101)
+HIGH_BITS = U64(0x8080808080808080)
+ZEROS = U64(0x3030303030303030)
+ABOVE_NINE = U64(0x7676767676767676)  # added to a byte of 10 or more, it sets the high bit
+PAIRS = U64(0x000000FF000000FF)
+QUADS_HIGH = U64(100 + (1_000_000 << 32))
+QUADS_LOW = U64(1 + (10_000 << 32))
+WORD_BYTES = 12
+WHOLE_POWERS = 10 ** np.arange(9)
 MANTISSA_LIMIT = 10.0**DIGITS_MAX
 POWERS = 10.0 ** np.arange(DECIMALS_MAX + 1)
 
@@ -83,7 +95,62 @@ def _parse_row(
     return -1 if at >= stop or text[at - 1] == COMMA else numbers.size
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
+def _load_word(text: UInt8[np.ndarray, " bytes"], at: np.uint64) -> np.uint64:
+    """Return eight bytes as one number, the first byte lowest."""
+    word = U64(0)
+    for i in range(8):
+        word |= U64(text[at + U64(i)]) << U64(8 * i)
+    return word
+
+
+@njit(cache=True, error_model="numpy")
+def _parse_plain_row(
+    text: UInt8[np.ndarray, " bytes"],
+    start: int,
+    stop: int,
+    numbers: Float64[np.ndarray, " columns"],
+    limit: float,
+) -> bool:
+    """Parse a row of numbers like −0.0139: one digit, a point, one to seven decimals; False for any other row.
+
+    Decimals are taken eight bytes at a time: with the digit zero taken off each byte, the bytes before the
+    first that is no digit are shifted to the top, and neighbours are joined to pairs, fours and eight.
+    Unsigned indices spare the check for negative ones.
+    """
+    at, end = U64(start), U64(stop)
+    last = U64(max(text.size - WORD_BYTES, 0))
+    for column in range(numbers.size):
+        if at >= last:
+            return False
+        negative = text[at] == MINUS
+        at += U64(negative)
+        whole = U64(text[at]) - U64(ZERO)
+        if whole > U64(9) or text[at + U64(1)] != POINT:
+            return False
+        digits = _load_word(text, at + U64(2)) ^ ZEROS
+        others = ((digits + ABOVE_NINE) | digits) & HIGH_BITS
+        before = (others & (~others + U64(1))) - U64(1)
+        decimals = (((before & EACH_BYTE) * EACH_BYTE) >> U64(56)) - U64(1)
+        if others == U64(0) or decimals == U64(0):
+            return False
+        digits <<= U64(64) - U64(8) * decimals
+        digits = digits * U64(10) + (digits >> U64(8))
+        digits = ((digits & PAIRS) * QUADS_HIGH + ((digits >> U64(16)) & PAIRS) * QUADS_LOW) >> U64(32)
+        at += U64(2) + decimals
+        if at > end or (at != end and text[at] != COMMA):
+            return False
+        size = (np.int64(whole) * WHOLE_POWERS[np.int64(decimals)] + np.int64(digits)) / POWERS[
+            np.int64(decimals)
+        ]
+        if size > limit:
+            return False
+        numbers[column] = size * (1.0 - 2.0 * np.float64(negative)) + 0.0
+        at += U64(1)
+    return at == end + U64(1)
+
+
+@njit(cache=True, parallel=True, nogil=True, error_model="numpy")
 def parse_decimal_rows(
     text: UInt8[np.ndarray, " bytes"],
     starts: Int64[np.ndarray, " rows"],
@@ -115,7 +182,11 @@ def parse_decimal_rows(
     """
     status = np.empty(starts.size, np.int64)
     for row in prange(starts.size):
-        status[row] = _parse_row(text, starts[row], stops[row], numbers[targets[row]], limit)
+        target = numbers[targets[row]]
+        if _parse_plain_row(text, starts[row], stops[row], target, limit):
+            status[row] = -1
+        else:
+            status[row] = _parse_row(text, starts[row], stops[row], target, limit)
     return status
 
 

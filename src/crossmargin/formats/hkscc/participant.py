@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tomllib
 from datetime import date  # noqa: TC003  (pydantic reads the annotation)
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +14,7 @@ from crossmargin.errors import BadRecord, InputError
 from crossmargin.formats.files import whole_file
 from crossmargin.formats.records import read_text
 from crossmargin.models.hkscc.participant import HksccParticipant
+from crossmargin.parameters.loading import set_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,6 +28,9 @@ HOUSE_KEYS = (
     "minimum_tick",
     "guarantee_fund_predefined_limit",
 )
+
+NOT_LITERAL = re.compile(r'["\\\x00-\x1f\x7f\ufffd]')
+"""Characters that a string of a settings file spells as an escape."""
 
 
 class _ParticipantFile(BaseModel):
@@ -86,7 +89,7 @@ def read_participant(path: str | Path, as_of: date) -> HksccParticipant:
     text = read_text(Path(path))
     try:
         settings = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # beside TOMLDecodeError: too many digits, too deep a list
         found = re.search(r"line (\d+)", str(error))
         line = int(found[1]) if found else 0
         value = text.split("\n")[line - 1] if line else ""
@@ -116,7 +119,9 @@ def _toml(value: object) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(item) for item in value)}]"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        return '"' + NOT_LITERAL.sub(lambda found: f"\\u{ord(found[0]):04x}", value) + '"'
+    return repr(value)
 
 
 def _participant(
@@ -142,10 +147,8 @@ def _participant(
 
 def _house_set(as_of: date, given: Mapping[str, object], file: str) -> dict[str, Any]:
     """Return the house's values in force, or refuse what is missing where there is no set yet."""
-    text = resources.files("crossmargin.parameters").joinpath("hkscc.toml").read_text(encoding="utf-8")
-    in_force = [item for item in tomllib.loads(text)["set"] if item["effective"] <= as_of]
-    if in_force:
-        latest = max(in_force, key=lambda item: item["effective"])
+    latest = set_in_force("hkscc", as_of)
+    if latest:
         return {key: latest[key] for key in HOUSE_KEYS} | {"parameter_set": latest["id"]}
     rule = f"a value: no parameter set of the house is known for {as_of.isoformat()}"
     missing = [key for key in HOUSE_KEYS if key not in given]
@@ -159,4 +162,8 @@ def _bad(file: str, lines: list[str], place: list[str], value: object, rule: str
     key = place[1] if len(place) > 1 and place[0] == "sub_margin_groups" else place[0]
     pattern = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*=""")
     line = next((i for i, text in enumerate(lines, start=1) if pattern.match(text)), 0)
-    return BadRecord(file=file, line=line, field=".".join(place), value=str(value), rule=rule)
+    try:
+        shown = str(value)
+    except ValueError:
+        shown = "a number of too many digits"
+    return BadRecord(file=file, line=line, field=".".join(place), value=shown, rule=rule)

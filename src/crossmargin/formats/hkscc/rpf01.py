@@ -21,7 +21,8 @@ from crossmargin.formats.hkscc.rpf01_layout import (
     SCENARIO_MEASURES,
     TABLE_NAMES,
 )
-from crossmargin.formats.records import CODE, parse_records
+from crossmargin.formats.line_blocks import LineBlock, line_blocks
+from crossmargin.formats.records import CODE, CUT_LINE_RULE, parse_records
 from crossmargin.kernels.decimal_rows import (
     DECIMALS_MAX,
     first_commas,
@@ -31,17 +32,13 @@ from crossmargin.kernels.decimal_rows import (
 from crossmargin.models.hkscc.parameters import TABLE_SCHEMAS, HksccParameters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import IO
-
     from jaxtyping import Int64, UInt8
 
 __all__ = ["read_rpf01"]
 
-BLOCK_BYTES: Final = 16 << 20
 HEADER_BYTES_MAX: Final = 4 << 20
 FIELDS_LISTED_MAX: Final = 10
-LINE_BREAK, CARRIAGE_RETURN = 10, 13
+CARRIAGE_RETURN: Final = 13
 
 
 def read_rpf01(path: str | Path) -> HksccParameters:
@@ -67,40 +64,17 @@ def read_rpf01(path: str | Path) -> HksccParameters:
     """
     path = Path(path)
     with path.open("rb") as stream:
-        blocks = _blocks(stream, str(path))
+        blocks = line_blocks(stream)
         first = next(blocks, None)
         if first is None:
-            raise InputError(
-                [BadRecord(file=str(path), line=0, field="", value="", rule="a file with records in it")]
-            )
-        header, line_count = _read_header(first[0], str(path))
+            rule = "a file with records in it"
+            raise InputError([BadRecord(file=str(path), line=0, field="", value="", rule=rule)])
+        header, line_count = _read_header(first.text, str(path))
         body = _Body(header, path)
-        body.add(*first, skip=line_count)
-        for block, breaks in blocks:
-            body.add(block, breaks)
+        body.add(first, skip=line_count)
+        for block in blocks:
+            body.add(block)
     return body.parameters()
-
-
-def _blocks(
-    stream: IO[bytes], file: str
-) -> Iterator[tuple[UInt8[np.ndarray, " bytes"], Int64[np.ndarray, " lines"]]]:
-    """Yield the file in blocks of whole lines with the place of each line break; a cut last line is an error."""
-    buffer = np.empty(BLOCK_BYTES, np.uint8)
-    kept = 0
-    while count := stream.readinto(buffer[kept:].data):  # type: ignore[attr-defined]
-        filled = kept + count
-        breaks = np.flatnonzero(buffer[:filled] == LINE_BREAK)
-        stop = int(breaks[-1]) + 1 if breaks.size else 0
-        if stop:
-            yield buffer[:stop], breaks
-        kept = filled - stop
-        if kept == BLOCK_BYTES:
-            break
-        buffer[:kept] = buffer[stop:filled].copy()
-    if kept:
-        rule = "a last line that ends with a line break; without one the file may be cut off"
-        text = buffer[: min(kept, 1000)].tobytes().decode("utf-8", errors="replace")
-        raise InputError([BadRecord(file=file, line=0, field="last line", value=text, rule=rule)])
 
 
 def _read_header(block: UInt8[np.ndarray, " bytes"], file: str) -> tuple[Rpf01Header, int]:
@@ -129,10 +103,14 @@ class _Body:
         self.numbers: dict[int, list[int]] = {field_type: [] for field_type in TABLE_NAMES}
         self.bad: list[BadRecord] = []
 
-    def add(
-        self, block: UInt8[np.ndarray, " bytes"], breaks: Int64[np.ndarray, " lines"], skip: int = 0
-    ) -> None:
-        """Take in a block of whole lines but the first ``skip``; ``breaks`` is where its line breaks stand."""
+    def add(self, lines: LineBlock, skip: int = 0) -> None:
+        """Take in a block of whole lines but the first ``skip``."""
+        block, breaks = lines.text, lines.breaks
+        if not breaks.size:
+            text = block[:1000].tobytes().decode("utf-8", errors="replace")
+            self._note(self.lines_before + 1, "", text, CUT_LINE_RULE)
+            return
+        view = block.data
         starts = np.concatenate([[0], breaks[:-1] + 1])[skip:]
         breaks = breaks[skip:]
         stops = breaks - ((breaks > starts) & (block[breaks - 1] == CARRIAGE_RETURN))
@@ -142,7 +120,7 @@ class _Body:
         for field_type in TABLE_NAMES:
             here = np.flatnonzero(field_types == field_type)
             spans = zip(starts[here].tolist(), stops[here].tolist(), strict=True)
-            self.records[field_type] += [block[a:b].tobytes() for a, b in spans]
+            self.records[field_type] += [bytes(view[a:b]) for a, b in spans]
             self.numbers[field_type] += (here + 1 + self.lines_before).tolist()
         for field_type in SCENARIO_MEASURES:
             here = np.flatnonzero(field_types == field_type)
@@ -178,9 +156,9 @@ class _Body:
         commas: Int64[np.ndarray, "lines 2"],
         numbers: Int64[np.ndarray, " lines"],
     ) -> None:
-        fresh, targets = [], []
+        fresh, targets, view = [], [], block.data
         for i, (start, stop) in enumerate(zip(starts.tolist(), commas[:, 0].tolist(), strict=True)):
-            row = self._row(block[start:stop].tobytes())
+            row = self._row(bytes(view[start:stop]))
             if self.line_of[field_type][row]:
                 rule = f"one record of FieldType {field_type}; there is one in line {self.line_of[field_type][row]}"
                 self._note(
@@ -241,6 +219,8 @@ class _Body:
         self._check_instruments(instruments)
         tables = {name: self._table(field_type, name) for field_type, name in TABLE_NAMES.items()}
         self._check_liquidation(tables)
+        if not (self.bad or self.row_of or any(self.records.values())):
+            self._note(self.lines_before, "", "", "records below the table heading")
         if self.bad:
             raise InputError(self.bad)
         return HksccParameters(

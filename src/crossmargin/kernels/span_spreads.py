@@ -1,0 +1,383 @@
+"""Spreads formed from deltas, in order: within a combined commodity, and between several.
+
+A portfolio is one combined commodity of one account. Its deltas stand by month ("slots"), side by side
+in one flat array: portfolio p has ``slot_starts[p]`` up to ``slot_starts[p + 1]``. A spread takes deltas
+away, the nearest month first, and what is left stays for the spreads behind it. One thread owns an
+account, so that the number of threads changes no bit.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+from numba import njit, prange
+
+from crossmargin.kernels.span_scan import price_risk, worst_scenario
+
+__all__ = ["Deltas", "InterSpreads", "Legs", "Risks", "inter_credits", "intra_charges"]
+
+CAPPED, SCAN_RANGE = 1, 2
+FLAT, SCANNING = 1, 2
+
+
+class Deltas(NamedTuple):
+    """Deltas by month of many portfolios.
+
+    Parameters
+    ----------
+    commodity : ndarray of int64, shape (portfolios,)
+        Combined commodity of each portfolio.
+    slot_starts : ndarray of int64, shape (portfolios + 1,)
+        Slots of each portfolio: all months of its commodity, ascending.
+    whole : ndarray of float64, shape (slots,)
+        Deltas before any spread.
+    left : ndarray of float64, shape (slots,)
+        Deltas that no spread has taken; changed in place.
+    """
+
+    commodity: Int64[np.ndarray, " portfolios"]
+    slot_starts: Int64[np.ndarray, " portfolios+1"]
+    whole: Float64[np.ndarray, " slots"]
+    left: Float64[np.ndarray, " slots"]
+
+
+class Legs(NamedTuple):
+    """Legs of many spreads, spread after spread.
+
+    Parameters
+    ----------
+    starts : ndarray of int64, shape (spreads + 1,)
+        Legs of each spread.
+    commodity : ndarray of int64, shape (legs,)
+        Combined commodity.
+    low, high : ndarray of int64, shape (legs,)
+        Slots from and up to, counted from the commodity's first; the whole commodity has −1 as ``low``.
+    ratio, need : ndarray of float64, shape (legs,)
+        Deltas of one spread, and those of all legs of the spread on the same slots and side together.
+    side : ndarray of float64, shape (legs,)
+        +1 for side A, −1 for side B.
+    rate : ndarray of float64, shape (legs,)
+        Credit rate of the leg.
+    required : ndarray of bool, shape (legs,)
+        Whether there is no spread without it.
+    """
+
+    starts: Int64[np.ndarray, " spreads+1"]
+    commodity: Int64[np.ndarray, " legs"]
+    low: Int64[np.ndarray, " legs"]
+    high: Int64[np.ndarray, " legs"]
+    ratio: Float64[np.ndarray, " legs"]
+    need: Float64[np.ndarray, " legs"]
+    side: Float64[np.ndarray, " legs"]
+    rate: Float64[np.ndarray, " legs"]
+    required: Bool[np.ndarray, " legs"]
+
+
+class InterSpreads(NamedTuple):
+    """Spreads between combined commodities, in the order in which they are formed.
+
+    Parameters
+    ----------
+    method : ndarray of int64, shape (spreads,)
+        0 delta-based on weighted price risk, 1 delta-based for a flat amount, 2 scanning-based.
+    rate : ndarray of float64, shape (spreads,)
+        Amount of a flat credit for one spread, or share of a gain that counts in a scanning-based one.
+    minimum_legs : ndarray of int64, shape (spreads,)
+        Legs that must be there.
+    """
+
+    method: Int64[np.ndarray, " spreads"]
+    rate: Float64[np.ndarray, " spreads"]
+    minimum_legs: Int64[np.ndarray, " spreads"]
+
+
+class Risks(NamedTuple):
+    """What a credit is a share of.
+
+    Parameters
+    ----------
+    sums : ndarray of float64, shape (portfolios, 16)
+        Scan sums, loss-positive.
+    slot_sums : ndarray of float64, shape (slots, 16), or (0, 16)
+        The same by month; needed where a leg names a tier.
+    paired : ndarray of int64, shape (16,)
+        Paired scenario of each, from 0.
+    method : ndarray of int64, shape (commodities,)
+        Weighted price risk: 0 as it is, 1 capped at the scan range, 2 the scan range.
+    scan_range : ndarray of float64, shape (commodities,)
+        Money for one delta.
+    """
+
+    sums: Float64[np.ndarray, "portfolios 16"]
+    slot_sums: Float64[np.ndarray, "slots 16"]
+    paired: Int64[np.ndarray, " 16"]
+    method: Int64[np.ndarray, " commodities"]
+    scan_range: Float64[np.ndarray, " commodities"]
+
+
+@njit(cache=True, error_model="numpy")
+def _take(left: Float64[np.ndarray, " slots"], span: tuple[int, int], sign: float, amount: float) -> None:
+    """Take deltas of one sign away, the nearest slots first."""
+    for slot in range(span[0], span[1]):
+        taken = min(max(left[slot] * sign, 0.0), amount)
+        left[slot] -= sign * taken
+        amount -= taken
+
+
+@njit(cache=True, error_model="numpy")
+def _one_sided(left: Float64[np.ndarray, " slots"], span: tuple[int, int], sign: float) -> float:
+    """Sum the deltas of one sign."""
+    total = 0.0
+    for slot in range(span[0], span[1]):
+        total += max(left[slot] * sign, 0.0)
+    return total
+
+
+@njit(cache=True, error_model="numpy")
+def _net(deltas: Float64[np.ndarray, " slots"], span: tuple[int, int]) -> float:
+    total = 0.0
+    for slot in range(span[0], span[1]):
+        total += deltas[slot]
+    return total
+
+
+@njit(cache=True, error_model="numpy")
+def _span(deltas: Deltas, legs: Legs, leg: int, portfolio: int) -> tuple[int, int]:
+    """Return the slots of a leg in a portfolio."""
+    first = deltas.slot_starts[portfolio]
+    if legs.low[leg] < 0:
+        return first, deltas.slot_starts[portfolio + 1]
+    return first + legs.low[leg], first + legs.high[leg]
+
+
+@njit(cache=True, error_model="numpy")
+def _form_intra(deltas: Deltas, legs: Legs, spread: int, portfolio: int, direction: float) -> float:
+    """Form as many spreads as the deltas allow, side A in ``direction``; return how many."""
+    count = np.inf
+    for leg in range(legs.starts[spread], legs.starts[spread + 1]):
+        span = _span(deltas, legs, leg, portfolio)
+        count = min(count, _one_sided(deltas.left, span, legs.side[leg] * direction) / legs.need[leg])
+    if count <= 0 or count == np.inf:
+        return 0.0
+    for leg in range(legs.starts[spread], legs.starts[spread + 1]):
+        span = _span(deltas, legs, leg, portfolio)
+        _take(deltas.left, span, legs.side[leg] * direction, count * legs.ratio[leg])
+    return count
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def intra_charges(
+    deltas: Deltas,
+    legs: Legs,
+    spread_starts: Int64[np.ndarray, " commodities+1"],
+    charges: Float64[np.ndarray, " spreads"],
+    count_starts: Int64[np.ndarray, " portfolios+1"],
+    counts: Float64[np.ndarray, " formed"],
+) -> Float64[np.ndarray, " portfolios"]:
+    """Form the spreads of each portfolio in order and return what they cost.
+
+    Parameters
+    ----------
+    deltas : Deltas
+        ``left`` is changed to what no spread took.
+    legs : Legs
+        Legs of all spreads.
+    spread_starts : ndarray of int64, shape (commodities + 1,)
+        Spreads of each commodity, in the order in which they are formed.
+    charges : ndarray of float64, shape (spreads,)
+        Charge for one spread.
+    count_starts, counts
+        Filled: spreads formed by portfolio, in the order of its commodity's spreads.
+    """
+    total = np.zeros(deltas.commodity.size)
+    for portfolio in prange(deltas.commodity.size):
+        begin = spread_starts[deltas.commodity[portfolio]]
+        for spread in range(begin, spread_starts[deltas.commodity[portfolio] + 1]):
+            formed = _form_intra(deltas, legs, spread, portfolio, 1.0)
+            formed += _form_intra(deltas, legs, spread, portfolio, -1.0)
+            counts[count_starts[portfolio] + spread - begin] = formed
+            total[portfolio] += formed * charges[spread]
+    return total
+
+
+@njit(cache=True, error_model="numpy")
+def _held_legs(
+    legs: Legs,
+    spread: int,
+    minimum: int,
+    place: Int64[np.ndarray, " commodities"],
+    used: Bool[np.ndarray, " portfolios"],
+) -> Int64[np.ndarray, " held"]:
+    """Return the portfolio of each leg, −1 where it is not held; empty where there can be no spread."""
+    first = legs.starts[spread]
+    held = np.full(legs.starts[spread + 1] - first, -1, np.int64)
+    present = 0
+    for i in range(held.size):
+        portfolio = place[legs.commodity[first + i]]
+        if portfolio >= 0 and not used[portfolio]:
+            held[i] = portfolio
+            present += 1
+        elif legs.required[first + i]:
+            return held[:0]
+    return held if present >= minimum else held[:0]
+
+
+@njit(cache=True, error_model="numpy")
+def _scan_risk(sums: Float64[np.ndarray, " 16"]) -> float:
+    return max(sums[worst_scenario(sums)], 0.0)
+
+
+@njit(cache=True, error_model="numpy")
+def _scanning_saving(held: Int64[np.ndarray, " held"], risks: Risks, rate: float) -> tuple[float, float]:
+    """Return scan risk alone less together, and alone: together, losses count whole and gains at the rate."""
+    alone = 0.0
+    together = np.zeros(16)
+    for portfolio in held:
+        if portfolio >= 0:
+            alone += _scan_risk(risks.sums[portfolio])
+            for scenario in range(16):
+                loss = risks.sums[portfolio, scenario]
+                together[scenario] += loss if loss > 0 else rate * loss
+    return alone - _scan_risk(together), alone
+
+
+@njit(cache=True, error_model="numpy")
+def _weighted_price_risk(risks: Risks, deltas: Deltas, legs: Legs, leg: int, portfolio: int) -> float:
+    """Return the price risk of a leg's deltas for one delta; never negative."""
+    commodity = legs.commodity[leg]
+    if risks.method[commodity] == SCAN_RANGE:
+        return risks.scan_range[commodity]
+    span = _span(deltas, legs, leg, portfolio)
+    delta = abs(_net(deltas.whole, span))
+    if delta == 0:
+        return 0.0
+    sums = risks.sums[portfolio].copy()
+    if legs.low[leg] >= 0:
+        sums[:] = 0.0
+        for slot in range(span[0], span[1]):
+            sums += risks.slot_sums[slot]
+    risk = max(price_risk(sums, risks.paired) / delta, 0.0)
+    return min(risk, risks.scan_range[commodity]) if risks.method[commodity] == CAPPED else risk
+
+
+@njit(cache=True, error_model="numpy")
+def _inter_count(
+    deltas: Deltas, legs: Legs, first: int, held: Int64[np.ndarray, " held"], direction: float
+) -> float:
+    """Return how many spreads the net deltas allow, side A in ``direction``."""
+    count = np.inf
+    for i in range(held.size):
+        if held[i] >= 0:
+            span = _span(deltas, legs, first + i, held[i])
+            there = max(_net(deltas.left, span) * legs.side[first + i] * direction, 0.0)
+            count = min(count, there / legs.need[first + i])
+    return count if count < np.inf else 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def _give_scanning(
+    deltas: Deltas,
+    risks: Risks,
+    rate: float,
+    held: Int64[np.ndarray, " held"],
+    used: Bool[np.ndarray, " portfolios"],
+    earned: Float64[np.ndarray, " held"],
+) -> float:
+    """Fill what each leg earns from a scanning-based spread; return 1 where it saves anything."""
+    saved, alone = _scanning_saving(held, risks, rate)
+    if saved <= 0:
+        return 0.0
+    for i in range(held.size):
+        if held[i] >= 0:
+            earned[i] = saved * _scan_risk(risks.sums[held[i]]) / alone
+            used[held[i]] = True
+            deltas.left[deltas.slot_starts[held[i]] : deltas.slot_starts[held[i] + 1]] = 0.0
+    return 1.0
+
+
+@njit(cache=True, error_model="numpy")
+def _give_delta(
+    deltas: Deltas,
+    legs: Legs,
+    risks: Risks,
+    flat: float,
+    first: int,
+    held: Int64[np.ndarray, " held"],
+    earned: Float64[np.ndarray, " held"],
+) -> float:
+    """Fill what each leg earns from a delta-based spread; return how many were formed. ``flat`` < 0: none."""
+    formed = 0.0
+    present = np.sum(held >= 0)
+    for direction in (1.0, -1.0):
+        count = _inter_count(deltas, legs, first, held, direction)
+        if count > 0:
+            formed += count
+            for i in range(held.size):
+                if held[i] >= 0:
+                    leg = first + i
+                    taken = count * legs.ratio[leg]
+                    if flat >= 0:
+                        earned[i] += count * flat / present
+                    else:
+                        risk = _weighted_price_risk(risks, deltas, legs, leg, held[i])
+                        earned[i] += risk * taken * legs.rate[leg]
+                    _take(deltas.left, _span(deltas, legs, leg, held[i]), legs.side[leg] * direction, taken)
+    return formed
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def inter_credits(
+    account_starts: Int64[np.ndarray, " accounts+1"],
+    deltas: Deltas,
+    legs: Legs,
+    spreads: InterSpreads,
+    risks: Risks,
+    used: Bool[np.ndarray, " portfolios"],
+    counts: Float64[np.ndarray, "accounts_or_0 spreads"],
+    leg_credits: Float64[np.ndarray, "accounts_or_0 legs"],
+) -> Float64[np.ndarray, " portfolios"]:
+    """Form the spreads between combined commodities of each account in order; return the credits.
+
+    Parameters
+    ----------
+    account_starts : ndarray of int64, shape (accounts + 1,)
+        Portfolios of each account.
+    deltas : Deltas
+        ``left`` is changed to what no spread took.
+    legs, spreads, risks
+        See the classes.
+    used : ndarray of bool, shape (portfolios,)
+        Changed: portfolios that a scanning-based spread has taken whole.
+    counts, leg_credits : ndarray of float64
+        Filled where they have a row for each account: spreads formed, and the credit of each leg.
+
+    Returns
+    -------
+    ndarray of float64, shape (portfolios,)
+        Credit, positive.
+    """
+    credit = np.zeros(deltas.commodity.size)
+    for account in prange(account_starts.size - 1):
+        place = np.full(risks.method.size, -1, np.int64)
+        for portfolio in range(account_starts[account], account_starts[account + 1]):
+            place[deltas.commodity[portfolio]] = portfolio
+        for spread in range(spreads.method.size):
+            held = _held_legs(legs, spread, spreads.minimum_legs[spread], place, used)
+            earned = np.zeros(held.size)
+            first, rate = legs.starts[spread], spreads.rate[spread]
+            if held.size == 0:
+                continue
+            if spreads.method[spread] == SCANNING:
+                formed = _give_scanning(deltas, risks, rate, held, used, earned)
+            else:
+                flat = rate if spreads.method[spread] == FLAT else -1.0
+                formed = _give_delta(deltas, legs, risks, flat, first, held, earned)
+            for i in range(held.size):
+                if held[i] >= 0:
+                    credit[held[i]] += earned[i]
+            if counts.shape[0]:
+                counts[account, spread] = formed
+                leg_credits[account, first : first + held.size] = earned
+    return credit

@@ -1,0 +1,124 @@
+"""PRiME: account types and client margin of HKCC and SEOCH on top of SPAN.
+
+Source: HKEX, Margining System Overview; Client Margining Methodology; HKCC margin circulars of 2017 to 2019.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import floor
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool
+
+from crossmargin.core.rounding import to_minor
+from crossmargin.errors import BadRecord, InputError
+from crossmargin.models.span.margin import DECIMALS
+from crossmargin.models.span.settings import SpanSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from fractions import Fraction
+
+    from crossmargin.models.span.margin import SpanMargins
+
+__all__ = ["PrimeParameters", "client_margin", "client_rates"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrimeParameters:
+    """A dated set of PRiME's own values.
+
+    Parameters
+    ----------
+    parameter_set : str
+        Id of the set.
+    client_initial_multiplier : Fraction
+        Client margin ÷ clearing house margin.
+    client_maintenance_ratio : Fraction
+        Maintenance ÷ initial margin of a client.
+    basis : mapping of str to {"net", "gross"}
+        Account type → margining basis.
+    """
+
+    parameter_set: str
+    client_initial_multiplier: Fraction
+    client_maintenance_ratio: Fraction
+    basis: Mapping[str, Literal["net", "gross"]]
+
+    def settings(self, account_type: str, settings: SpanSettings | None = None) -> SpanSettings:
+        """Return the settings of an account type, over those given.
+
+        Raises
+        ------
+        InputError
+            If the type is unknown; the rule lists those that are.
+        """
+        if account_type not in self.basis:
+            rule = f"one of {', '.join(self.basis)}"
+            raise InputError(
+                [BadRecord(file="settings", line=0, field="account_type", value=account_type, rule=rule)]
+            )
+        return replace(settings or SpanSettings(), basis=self.basis[account_type])
+
+
+def client_rates(rate: int, parameters: PrimeParameters) -> tuple[int, int]:
+    """Return initial and maintenance rate of a client from a clearing house rate, all whole currency units.
+
+    The integer parts of rate × multiplier, and of that × maintenance ratio: 60,100 gives 79,933 and 63,946.
+    """
+    initial = floor(rate * parameters.client_initial_multiplier)
+    return initial, floor(initial * parameters.client_maintenance_ratio)
+
+
+def client_margin(margins: SpanMargins, parameters: PrimeParameters) -> pl.DataFrame:
+    """Return client initial and maintenance margin by account and combined commodity.
+
+    Client risk margin is the risk margin × the multiplier; a client that holds nothing but long options
+    in the commodity pays no more than their value. Mark-to-market margin (less the option value, where
+    premiums are paid up front) is added and not multiplied.
+
+    Returns
+    -------
+    DataFrame
+        ``account``, ``commodity``, ``currency``, ``capped`` (whether the value of long options was the
+        bound), ``client_risk_margin``, ``mark_to_market_margin``, ``initial``, ``maintenance``: exact
+        decimals.
+    """
+    risk, book = margins.risk, margins.book
+    commodities = margins.parameters.commodities
+    multiplied = risk.risk_margin * float(parameters.client_initial_multiplier)
+    limit = np.where(_only_long_options(margins), risk.long_option_value, np.nan)
+    capped = limit < multiplied
+    client_risk = np.where(capped, limit, multiplied)
+    mark = -risk.option_value
+    amounts = {
+        "client_risk_margin": client_risk,
+        "mark_to_market_margin": mark,
+        "initial": client_risk + mark,
+        "maintenance": client_risk * float(parameters.client_maintenance_ratio) + mark,
+    }
+    return pl.DataFrame(
+        {
+            "account": pl.Series(margins.accounts, dtype=pl.String).gather(book.account),
+            "commodity": commodities["commodity"].gather(book.commodity),
+            "currency": commodities["currency"].gather(book.commodity),
+            "capped": capped,
+            **{name: _decimals(amount) for name, amount in amounts.items()},
+        }
+    )
+
+
+def _only_long_options(margins: SpanMargins) -> Bool[np.ndarray, " portfolios"]:
+    book = margins.book
+    is_option = margins.parameters.is_option.to_numpy()[book.series]
+    short = book.short if margins.settings.basis == "gross" else np.maximum(-book.net, 0.0)
+    other = (short > 0) | (~is_option & (book.long != book.short))
+    return np.bincount(book.portfolio, other, book.account.size) == 0
+
+
+def _decimals(amount: np.ndarray) -> pl.Series:
+    unit = pl.Series([10**DECIMALS]).cast(pl.Decimal(38, DECIMALS))
+    return pl.Series(to_minor(amount, DECIMALS)).cast(pl.Decimal(38, 0)) / unit
