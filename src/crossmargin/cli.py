@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
     from crossmargin.models.hkscc.participant import HksccParticipant
     from crossmargin.models.hkscc.result import HksccMargin
+    from crossmargin.models.span.result import SpanMargin
 
 __all__ = ["app", "main"]
 
 Format = Literal["table", "json", "csv", "parquet"]
+AccountType = Literal["house", "omnibus", "individual", "market-maker", "offset-claim"]
 EXIT_INPUT, EXIT_USAGE = 1, 2
 
 app = App(name="crossmargin", version=__version__, help="Clearing-house margin for Hong Kong.")
@@ -79,6 +81,61 @@ def hkscc(
     _show(list(margins), format, out, explain=explain)
 
 
+@app.command
+def span(
+    *,
+    file: Path,
+    positions: Path,
+    account_type: AccountType = "house",
+    client: bool = False,
+    explain: bool = False,
+    settings: Path | None = None,
+    format: Format = "table",  # noqa: A002
+    out: Path | None = None,
+) -> None:
+    """Margin positions in futures and options with SPAN, as HKCC, SEOCH and other houses do.
+
+    Parameters
+    ----------
+    file
+        Risk parameter file: HKEX or CME positional, or SPAN XML; zip and gzip are opened.
+    positions
+        CSV with the columns Product, Expiry, Quantity, and Right, Strike, Account, Exchange as needed.
+    account_type
+        DCASS account type; it decides between net and gross margining.
+    client
+        Add client initial and maintenance margin.
+    explain
+        Show scenarios, deltas and spreads behind every component.
+    settings
+        TOML file with settings of the method that the file leaves open.
+    format
+        What to print. JSON always holds the explanation.
+    out
+        Write to this file instead of printing.
+    """
+    from crossmargin.formats.prime import prime_parameters  # noqa: PLC0415
+    from crossmargin.formats.span.positions import read_span_positions  # noqa: PLC0415
+    from crossmargin.formats.span.recognition import read_span_parameters  # noqa: PLC0415
+    from crossmargin.formats.span.settings import read_span_settings  # noqa: PLC0415
+    from crossmargin.models.span.margin import span_margins  # noqa: PLC0415
+    from crossmargin.models.span.prime import client_margin  # noqa: PLC0415
+
+    table = read_span_positions(positions)
+    parameters = read_span_parameters(file)
+    prime = prime_parameters(parameters.business_date)
+    chosen = prime.settings(account_type, read_span_settings(settings) if settings else None)
+    try:
+        margins = span_margins(table, parameters, chosen)
+    except InputError as error:
+        raise InputError(_in_file(record, positions) for record in error.records) from error
+    results = list(margins)
+    if client:
+        owed = client_margin(margins, prime)
+        results = [replace(result, client=owed.filter(account=result.account)) for result in results]
+    _show(results, format, out, explain=explain)
+
+
 def _settings(positions: pl.DataFrame, path: Path | None, as_of: date) -> dict[str, HksccParticipant]:
     """Return the settings of every participant that has positions, listing every file that is bad."""
     from crossmargin.formats.hkscc.participant import hkscc_participant, read_participant  # noqa: PLC0415
@@ -114,7 +171,9 @@ def _in_file(record: BadRecord, positions: Path) -> BadRecord:
     )
 
 
-def _show(results: Sequence[HksccMargin], form: Format, out: Path | None, *, explain: bool) -> None:
+def _show(
+    results: Sequence[HksccMargin] | Sequence[SpanMargin], form: Format, out: Path | None, *, explain: bool
+) -> None:
     from crossmargin.formats.files import whole_file  # noqa: PLC0415
     from crossmargin.reports.documents import document  # noqa: PLC0415
 
@@ -133,10 +192,10 @@ def _show(results: Sequence[HksccMargin], form: Format, out: Path | None, *, exp
             stream.write(content)
 
 
-def _text(results: Sequence[HksccMargin], *, explain: bool, plain: bool) -> bytes:
+def _text(results: Sequence[HksccMargin] | Sequence[SpanMargin], *, explain: bool, plain: bool) -> bytes:
     from rich.console import Console  # noqa: PLC0415
 
-    from crossmargin.reports.terminal import margin_report, totals_table  # noqa: PLC0415
+    from crossmargin.reports.terminal import report, totals_table  # noqa: PLC0415
 
     terminal = sys.stdout.isatty() and not plain
     console = Console(force_terminal=terminal, width=None if terminal else 120, soft_wrap=not terminal)
@@ -145,7 +204,7 @@ def _text(results: Sequence[HksccMargin], *, explain: bool, plain: bool) -> byte
             console.print(totals_table(results))
         if len(results) == 1 or explain:
             for result in results:
-                console.print(margin_report(result, explain=explain))
+                console.print(report(result, explain=explain))
     return captured.get().encode()
 
 

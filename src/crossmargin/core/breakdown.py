@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -101,6 +103,18 @@ class Component:
                 return component
         names = ", ".join(dict.fromkeys(component.name for _, component in self.walk()))
         raise KeyError(f"no component {name!r}; there are: {names}")
+
+    def to_frame(self) -> pl.DataFrame:
+        """Return the tree as rows, parents first: depth, component, amount (exact decimal), rule, binding."""
+        rows = [(depth, node.name, node.value, node.rule, node.binding) for depth, node in self.walk()]
+        schema = {
+            "depth": pl.Int64(),
+            "component": pl.String(),
+            "amount": pl.Decimal(38, self.decimals),
+            "rule": pl.String(),
+            "binding": pl.String(),
+        }
+        return pl.DataFrame(rows, schema=schema, orient="row")
 
     def to_dict(self) -> dict[str, object]:
         """Return the tree as plain objects; amounts are decimal strings, so that no reader rounds them."""

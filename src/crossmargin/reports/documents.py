@@ -12,19 +12,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crossmargin.models.hkscc.result import HksccMargin
+    from crossmargin.models.span.result import SpanMargin
+
+    Result = HksccMargin | SpanMargin
 
 __all__ = ["DocumentFormat", "document"]
 
 DocumentFormat = Literal["json", "csv", "parquet"]
 
 
-def document(results: Sequence[HksccMargin], kind: DocumentFormat) -> bytes:
+def document(results: Sequence[Result], kind: DocumentFormat) -> bytes:
     """Return results as bytes: the same results, the same bytes.
 
     Parameters
     ----------
-    results : sequence of HksccMargin
-        One or more participants.
+    results : sequence of HksccMargin or SpanMargin
+        One or more participants or accounts.
     kind : {"json", "csv", "parquet"}
         JSON holds everything; CSV and Parquet the breakdown, a row a component, with exact decimals.
     """
@@ -32,10 +35,7 @@ def document(results: Sequence[HksccMargin], kind: DocumentFormat) -> bytes:
         plain = {"results": [result.to_dict() for result in results]}
         return (json.dumps(plain, indent=2, ensure_ascii=False) + "\n").encode()
     stream = io.BytesIO()
-    frame = pl.concat(
-        result.to_frame().select(pl.lit(result.participant).alias("participant"), pl.all())
-        for result in results
-    )
+    frame = pl.concat(result.to_frame() for result in results)
     if kind == "csv":
         frame.write_csv(stream)
     else:

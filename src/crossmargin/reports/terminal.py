@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -9,16 +10,27 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from crossmargin.models.hkscc.result import HksccMargin
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from decimal import Decimal
 
+    import polars as pl
     from rich.console import RenderableType
 
     from crossmargin.core.breakdown import Component, Fact
-    from crossmargin.models.hkscc.result import HksccMargin
+    from crossmargin.core.provenance import Provenance
+    from crossmargin.models.span.result import SpanMargin
 
-__all__ = ["breakdown_table", "explanation", "margin_report", "totals_table"]
+__all__ = [
+    "breakdown_table",
+    "explanation",
+    "frame_table",
+    "hkscc_report",
+    "report",
+    "span_report",
+    "totals_table",
+]
 
 
 def money(amount: Decimal) -> str:
@@ -31,52 +43,84 @@ def number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.10f}".rstrip("0").rstrip(".")
 
 
-def margin_report(result: HksccMargin, *, explain: bool) -> RenderableType:
+def report(result: HksccMargin | SpanMargin, *, explain: bool) -> RenderableType:
+    """Return the report of one result: breakdown, explanation where asked for, warnings and provenance."""
+    show = hkscc_report if isinstance(result, HksccMargin) else span_report
+    return show(result, explain=explain)  # type: ignore[arg-type]
+
+
+def hkscc_report(result: HksccMargin, *, explain: bool) -> RenderableType:
     """Return the breakdown of one participant with its warnings and provenance."""
-    stamp = result.provenance
-    parts: list[RenderableType] = []
-    if stamp.data_note:
-        parts.append(Text(stamp.data_note, style="bold"))
-    parts.append(breakdown_table(result))
-    if explain:
-        parts += ["", explanation(result.breakdown), explanation(result.guarantee_fund_collateral)]
-    parts += [Text(f"Warning: {warning}", style="yellow") for warning in result.warnings]
+    outside = result.guarantee_fund_collateral
+    table = breakdown_table(f"HKSCC margin of participant {result.participant}, HKD", result.breakdown)
+    table.add_section()
+    table.add_row(outside.name, money(outside.value), outside.rule, outside.binding)
+    trees = (result.breakdown, outside) if explain else ()
+    warnings = [Text(f"Warning: {warning}", style="yellow") for warning in result.warnings]
+    return Group(
+        *_note(result.provenance), table, *map(explanation, trees), *warnings, *_stamp(result.provenance)
+    )
+
+
+def span_report(result: SpanMargin, *, explain: bool) -> RenderableType:
+    """Return the breakdowns of one account, one a currency, with client margin where it was asked for."""
+    tables = [
+        breakdown_table(f"SPAN margin of {result.account}, {currency}", tree)
+        for currency, tree in result.breakdowns.items()
+    ]
+    client = [] if result.client is None else [frame_table("Client margin", result.client.drop("account"))]
+    trees = result.breakdowns.values() if explain else ()
+    return Group(
+        *_note(result.provenance), *tables, *client, *map(explanation, trees), *_stamp(result.provenance)
+    )
+
+
+def _note(stamp: Provenance) -> list[RenderableType]:
+    return [Text(stamp.data_note, style="bold")] if stamp.data_note else []
+
+
+def _stamp(stamp: Provenance) -> list[RenderableType]:
     sets = f", parameter set {', '.join(stamp.parameter_sets)}" if stamp.parameter_sets else ""
-    parts.append(
+    hashes = ", ".join(f"{name} {digest[:12]}" for name, digest in stamp.input_hashes)
+    return [
         Text(
             f"{stamp.method}; as of {stamp.as_of.isoformat()}{sets}, crossmargin {stamp.engine_version}.",
             "dim",
-        )
-    )
-    hashes = ", ".join(f"{name} {digest[:12]}" for name, digest in stamp.input_hashes)
-    parts.append(Text(f"Inputs (SHA-256): {hashes}. Legal status: {stamp.legal_status}.", "dim"))
-    return Group(*parts)
+        ),
+        Text(f"Inputs (SHA-256): {hashes}. Legal status: {stamp.legal_status}.", "dim"),
+    ]
 
 
-def breakdown_table(result: HksccMargin) -> Table:
-    """Return the tree as an indented table whose amounts add up level by level."""
-    table = Table(
-        title=f"HKSCC margin of participant {result.participant}, HKD",
-        title_justify="left",
-        title_style="bold",
-    )
+def breakdown_table(title: str, component: Component) -> Table:
+    """Return a tree as an indented table whose amounts add up level by level."""
+    ruled = any(node.rule for _, node in component.walk())
+    table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("component")
-    table.add_column("HKD", justify="right")
-    table.add_column("rule")
+    table.add_column("amount", justify="right")
+    if ruled:
+        table.add_column("rule")
     table.add_column("decided by")
-    for depth, node in result.breakdown.walk():
+    for depth, node in component.walk():
         style = "bold" if depth == 0 else "" if depth <= 2 else "dim"  # noqa: PLR2004
-        table.add_row(f"{'  ' * depth}{node.name}", money(node.value), node.rule, node.binding, style=style)
-    outside = result.guarantee_fund_collateral
-    table.add_section()
-    table.add_row(outside.name, money(outside.value), outside.rule, outside.binding)
+        rule = [node.rule] if ruled else []
+        table.add_row(f"{'  ' * depth}{node.name}", money(node.value), *rule, node.binding, style=style)
+    return table
+
+
+def frame_table(title: str, frame: pl.DataFrame) -> Table:
+    """Return a frame as a table; decimals are money."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name, dtype in frame.schema.items():
+        table.add_column(name.replace("_", " "), justify="right" if dtype.is_numeric() else "left")
+    for row in frame.iter_rows():
+        table.add_row(*(money(value) if isinstance(value, Decimal) else str(value) for value in row))
     return table
 
 
 def explanation(component: Component) -> Tree:
     """Return component, inputs and intermediate numbers as a tree."""
-    decided = f", {component.binding}" if component.binding else ""
-    tree = Tree(Text(f"{component.name}: {money(component.value)} HKD ({component.rule}{decided})"))
+    decided = "".join(f", {word}" for word in (component.rule, component.binding) if word)
+    tree = Tree(Text(f"{component.name}: {money(component.value)}{decided}"))
     for fact in component.facts:
         tree.add(_fact(fact))
     for part in component.parts:
@@ -95,14 +139,22 @@ def _cell(value: float | str) -> str:
     return value if isinstance(value, str) else number(value)
 
 
-def totals_table(results: Sequence[HksccMargin]) -> Table:
-    """Return a row a participant: total and the parts just below it."""
-    heads = [part.name for part in results[0].breakdown.parts]
-    table = Table(title="HKSCC margin, HKD", title_justify="left", title_style="bold")
-    table.add_column("participant")
+def totals_table(results: Sequence[HksccMargin] | Sequence[SpanMargin]) -> Table:
+    """Return a row a participant, or an account and currency: total and the parts just below it."""
+    table = Table(title="Margin requirements", title_justify="left", title_style="bold")
+    trees = [entry for result in results for entry in _trees(result)]
+    heads = [part.name for part in trees[0][2].parts] if isinstance(results[0], HksccMargin) else []
+    for head in ["name", "currency"]:
+        table.add_column(head)
     for head in ["total", *heads]:
         table.add_column(head, justify="right")
-    for result in results:
-        amounts = [result.total, *(part.value for part in result.breakdown.parts)]
-        table.add_row(result.participant, *map(money, amounts))
+    for name, currency, tree in trees:
+        amounts = [tree.value, *(part.value for part in tree.parts[: len(heads)])]
+        table.add_row(name, currency, *map(money, amounts))
     return table
+
+
+def _trees(result: HksccMargin | SpanMargin) -> list[tuple[str, str, Component]]:
+    if isinstance(result, HksccMargin):
+        return [(result.participant, result.currency, result.breakdown)]
+    return [(result.account, currency, tree) for currency, tree in result.breakdowns.items()]

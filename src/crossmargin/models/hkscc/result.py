@@ -53,18 +53,8 @@ class HksccMargin:
         return self.breakdown.find(component).value
 
     def to_frame(self) -> pl.DataFrame:
-        """Return the tree as rows, parents first: depth, component, amount (exact decimal), rule, binding."""
-        rows = [
-            (depth, node.name, node.value, node.rule, node.binding) for depth, node in self.breakdown.walk()
-        ]
-        schema = {
-            "depth": pl.Int64(),
-            "component": pl.String(),
-            "amount": pl.Decimal(38, self.breakdown.decimals),
-            "rule": pl.String(),
-            "binding": pl.String(),
-        }
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        """Return the tree as rows, parents first, with the participant in front."""
+        return self.breakdown.to_frame().select(pl.lit(self.participant).alias("participant"), pl.all())
 
     def to_dict(self) -> dict[str, object]:
         """Return everything as plain objects that JSON holds; amounts are decimal strings."""

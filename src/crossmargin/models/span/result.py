@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
+import polars.selectors as cs
 
 from crossmargin.core.breakdown import Component, Fact
 from crossmargin.core.provenance import Provenance
@@ -35,11 +37,14 @@ class SpanMargin:
         Currency → requirement; its parts add up to it, down to the components of a combined commodity.
     provenance : Provenance
         What it takes to make it again.
+    client : DataFrame, optional
+        Client initial and maintenance margin by combined commodity, as ``client_margin`` returns them.
     """
 
     account: str
     breakdowns: dict[str, Component]
     provenance: Provenance
+    client: pl.DataFrame | None = None
 
     @property
     def total(self) -> dict[str, Decimal]:
@@ -54,12 +59,24 @@ class SpanMargin:
             raise KeyError(f"no {name}; there are: {', '.join(branches)}")
         return branches[name]
 
+    def to_frame(self) -> pl.DataFrame:
+        """Return the trees as rows, parents first, with account and currency in front."""
+        return pl.concat(
+            tree.to_frame().select(
+                pl.lit(self.account).alias("account"), pl.lit(currency).alias("currency"), pl.all()
+            )
+            for currency, tree in self.breakdowns.items()
+        )
+
     def to_dict(self) -> dict[str, object]:
         """Return everything as plain objects that JSON holds; amounts are decimal strings."""
         return {
             "account": self.account,
             "totals": {currency: str(amount) for currency, amount in self.total.items()},
             "breakdowns": {currency: tree.to_dict() for currency, tree in self.breakdowns.items()},
+            "client_margin": []
+            if self.client is None
+            else self.client.cast({cs.decimal(): pl.String}).to_dicts(),
             "provenance": self.provenance.to_dict(),
         }
 

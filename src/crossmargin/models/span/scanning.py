@@ -40,7 +40,8 @@ class PortfolioRisk:
     active : ndarray of int64, shape (portfolios,)
         Active scenario from 0; −1 on a gross basis, where there is none.
     scan_risk, intra_charge, spot_charge, inter_credit, short_option_minimum, risk_margin
-        The components; the credit is positive and reduces; ``risk_margin`` = max(sum, minimum) × adjustment.
+        The components; the credit is positive, reduces, and is no more than the three charges before it;
+        ``risk_margin`` = max(sum, minimum) × adjustment.
     option_value : ndarray of float64, shape (portfolios,)
         Long less short value of premium-style options.
     long_option_value : ndarray of float64, shape (portfolios,)
@@ -106,12 +107,12 @@ def portfolio_risk(
     spot_charge = _spot(book, tables, deltas)
     if switched:
         credit = credit + _inter(book, tables, deltas, risks, used, counts, leg_credits, first=False)
-    unit = settings.round_risk == "unit"
-    parts = [
-        half_away(part) if unit else part
-        for part in (scan_risk, intra_charge, spot_charge, credit + np.zeros_like(scan_risk))
-    ]
-    risk = parts[0] + parts[1] + parts[2] - parts[3]
+    parts = [scan_risk, intra_charge, spot_charge, credit + np.zeros_like(scan_risk)]
+    if settings.round_risk == "unit":
+        parts = [half_away(part) for part in parts]
+    before_credit = parts[0] + parts[1] + parts[2]
+    parts[3] = np.minimum(parts[3], before_credit)
+    risk = before_credit - parts[3]
     factor = parameters.commodities[f"adjustment_{settings.risk_class}"].to_numpy()[book.commodity]
     return PortfolioRisk(
         sums=sums,
