@@ -23,6 +23,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/generate_reference.py --check
 
 ## bench: speed and memory as ratios within one run, written to docs/benchmarks.md
 bench: $(VENV)/.dev

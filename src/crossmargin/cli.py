@@ -56,7 +56,7 @@ def hkscc(
     positions
         Marginable position report; with a ParticipantID column, of several participants.
     participant
-        Participant settings (TOML), or a folder with <ParticipantID>.toml for each. Without it the
+        Participant settings (TOML), or a folder with one such file for each, named by its ParticipantID. Without it the
         house's own values and no participant-specific add-on.
     explain
         Show inputs, rules and intermediate numbers of every component.
@@ -252,7 +252,7 @@ def sample_hkscc(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     try:
-        app(arguments, exit_on_error=False)
+        app(arguments, exit_on_error=False, result_action="return_value")
     except CycloptsError:
         return EXIT_USAGE
     except CrossMarginError as error:

@@ -172,3 +172,27 @@ def test_the_cap_on_liquid_capital_binds_where_it_is_in_force_4_1(files, paramet
     # 30,550,000 / 300,550,000 x 28,500,000 x 25%, by hand: 724,234.7
     assert capped.amount("position-limit add-on") == 724_235
     assert capped.breakdown.find("position-limit add-on").binding == "cap on liquid capital"
+
+
+def changed(files, parameters, old: str, new: str) -> HksccMargin:
+    """Margin the worked example with one setting changed."""
+    assert old in hkscc_guide.PARTICIPANT
+    files["participant"].write_text(hkscc_guide.PARTICIPANT.replace(old, new))
+    participant = read_participant(files["participant"], parameters.valuation_date)
+    return hkscc_margin(read_marginable_positions(files["positions"]), parameters, participant)
+
+
+def test_portfolio_margin_is_rounded_to_the_nearest_integer_3_2_1(files, parameters):
+    # without the floor: 11,543.70 + 29,628.67 + 7,632,410.58 = 7,673,582.95
+    unfloored = changed(
+        files, parameters, "portfolio_margin_floor_rate = 0.025", "portfolio_margin_floor_rate = 0"
+    )
+    assert unfloored.amount("portfolio margin") == 7_673_583
+    assert unfloored.breakdown.find("portfolio margin").binding == "expected shortfall"
+
+
+def test_position_limit_rate_is_one_more_where_no_net_margin_is_left_4_1(files, parameters):
+    # 20,550,000 / 300,550,000 x 28,500,000 x 125%, by hand: 2,435,846.8
+    covered = changed(files, parameters, "margin_credit = 5_000_000", "margin_credit = 60_000_000")
+    assert covered.amount("net margin after credit") == 0
+    assert covered.amount("position-limit add-on") == 2_435_847

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -98,7 +98,8 @@ class HksccMargins:
 
     def amount(self, column: str) -> Int64[np.ndarray, " participants"]:
         """Return one of the columns of ``to_frame`` in integer units."""
-        return getattr(self.charges if hasattr(self.charges, column) else self.requirement, column)
+        is_charge = column in {item.name for item in fields(self.charges)}
+        return getattr(self.charges if is_charge else self.requirement, column)
 
     def to_frame(self) -> pl.DataFrame:
         """Return a row a participant and a column a component, exact decimals in HKD."""

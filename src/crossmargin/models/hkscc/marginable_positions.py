@@ -54,9 +54,9 @@ def marginable_positions(
     Returns
     -------
     DataFrame
-        ``instrument``, risk ``currency``, ``quantity`` (+ long, − short), ``contract_value`` (+ payable) and
-        ``market_value`` in the risk currency, then ``contract_value_hkd`` and ``market_value_hkd`` converted
-        without a haircut; sorted by instrument.
+        ``instrument``, ``quantity`` (+ long, − short), ``contract_value`` (+ payable) and ``market_value`` in
+        HKD, converted without a haircut, as ``hkscc_margin`` takes them; then the risk ``currency``,
+        ``contract_value_risk`` and ``market_value_risk`` in it. Sorted by instrument.
 
     Raises
     ------
@@ -79,7 +79,13 @@ def marginable_positions(
 
 
 def _in_hkd(netted: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
-    values = pl.col("contract_value", "market_value") * pl.col("rate")
     rated = netted.join(rates, on="currency", how="left", maintain_order="left")
-    converted = rated.with_columns(values.name.suffix("_hkd")).drop("rate", "haircut")
-    return require_range(converted, ["contract_value_hkd", "market_value_hkd"])
+    amounts = ["contract_value", "market_value"]
+    converted = rated.select(
+        "instrument",
+        "quantity",
+        *(pl.col(amount) * pl.col("rate") for amount in amounts),
+        "currency",
+        *(pl.col(amount).alias(f"{amount}_risk") for amount in amounts),
+    )
+    return require_range(converted, amounts)

@@ -1,0 +1,54 @@
+"""Positions in listed derivatives: our own CSV, one line a series and account."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from crossmargin.errors import BadRecord, InputError
+from crossmargin.formats.records import AMOUNT_MAX, Field, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["read_span_positions"]
+
+FIELDS: Final = (
+    Field("account", "text", label="Account", omissible=True),
+    Field("exchange", "text", label="Exchange", omissible=True),
+    Field("product", "text", label="Product"),
+    Field("expiry", "text", label="Expiry"),
+    Field("right", "text", label="Right", optional=True, omissible=True),
+    Field("strike", "decimal", -AMOUNT_MAX, AMOUNT_MAX, label="Strike", optional=True, omissible=True),
+    Field("quantity", "integer", -AMOUNT_MAX, AMOUNT_MAX, label="Quantity"),
+)
+
+
+def read_span_positions(path: str | Path) -> pl.DataFrame:
+    """Read positions with the columns Product, Expiry and Quantity, and Right, Strike, Account and Exchange.
+
+    Expiry is the month or day of the parameter file (YYYYMM or YYYYMMDD), Right C or P for an option and
+    empty for anything else, Quantity contracts, + long, − short.
+
+    Raises
+    ------
+    InputError
+        Listing every bad record with its line.
+    """
+    frame = read_table(Path(path), FIELDS)
+    if "right" in frame.columns and (bad := list(_bad_options(frame, str(path)))):
+        raise InputError(bad)
+    return frame
+
+
+def _bad_options(frame: pl.DataFrame, file: str) -> Iterator[BadRecord]:
+    strikes = frame["strike"] if "strike" in frame.columns else pl.repeat(None, len(frame), eager=True)
+    for row, (right, strike) in enumerate(zip(frame["right"], strikes, strict=True)):
+        if right not in {None, "C", "P"}:
+            yield BadRecord(file=file, line=row + 2, field="Right", value=right, rule="C, P or empty")
+        elif (right is None) != (strike is None):
+            value = "" if strike is None else str(strike)
+            rule = "a strike where there is a right, and only there"
+            yield BadRecord(file=file, line=row + 2, field="Strike", value=value, rule=rule)

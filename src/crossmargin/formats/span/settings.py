@@ -1,0 +1,49 @@
+"""SPAN settings from a TOML file."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+from crossmargin.errors import BadRecord, InputError
+from crossmargin.formats.records import read_text
+from crossmargin.models.span.settings import SpanSettings
+
+__all__ = ["read_span_settings"]
+
+
+def read_span_settings(path: str | Path) -> SpanSettings:
+    """Read settings; a key that is absent keeps its default.
+
+    Raises
+    ------
+    InputError
+        Listing every unknown key and every value that is none of its choices.
+    """
+    text = read_text(Path(path))
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))
+        line = int(found[1]) if found else 0
+        raise InputError(
+            [BadRecord(file=str(path), line=line, field="", value="", rule=f"TOML; {error}")]
+        ) from error
+    known = {item.name: item.default for item in fields(SpanSettings)}
+    bad = [
+        BadRecord(
+            file=str(path), line=0, field=key, value=str(value), rule=f"one of the keys {', '.join(known)}"
+        )
+        for key, value in given.items()
+        if key not in known
+    ]
+    bad += [
+        BadRecord(file=str(path), line=0, field=key, value=str(value), rule=f"a {type(known[key]).__name__}")
+        for key, value in given.items()
+        if key in known and type(value) is not type(known[key])
+    ]
+    if bad:
+        raise InputError(bad)
+    return SpanSettings(**given)

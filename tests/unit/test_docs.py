@@ -1,0 +1,181 @@
+"""The documentation: its examples run, its links lead somewhere, its tables are complete."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import crossmargin
+from crossmargin import cli
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+TOP = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
+PAGES = [*TOP, *sorted(DOCS.rglob("*.md"))]
+RUN = [ROOT / "README.md", *sorted((DOCS / "how-to").glob("*.md"))]
+
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
+RULE = re.compile(r"^\| (HKSCC-[A-Z]+-\d+) \| .+ \| (§[^|]+) \| `([^`]+)` \| (?:`(\w+)`|—) \|$", re.MULTILINE)
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def prose(page: Path) -> str:
+    return BLOCK.sub("", page.read_text(encoding="utf-8"))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a link may name: headings in lower case, spaces as hyphens, without punctuation."""
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in HEADING.findall(prose(page))]
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    return [Block(*found) for found in BLOCK.findall(page.read_text(encoding="utf-8"))]
+
+
+def run_commands(text: str) -> None:
+    for line in text.replace("\\\n", " ").splitlines():
+        program, *arguments = shlex.split(line)
+        assert program == "crossmargin", line
+        try:
+            code = cli.main(arguments)
+        except SystemExit as stop:
+            code = stop.code
+        assert not code, line
+
+
+@pytest.mark.parametrize("page", RUN, ids=named)
+def test_examples_run_and_print_what_the_page_says(page, tmp_path, monkeypatch, capsys):
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    before = Block("", "")
+    printed = ""
+    for block in blocks(page):
+        if block.language == "text" and before.language in {"python", "sh"}:
+            assert printed == block.text, f"{named(page)}: what\n{before.text}\nprints"
+        elif block.language == "python":
+            exec(compile(block.text, named(page), "exec"), names)  # noqa: S102
+        elif block.language == "sh":
+            run_commands(block.text)
+        printed = capsys.readouterr().out
+        before = block
+
+
+def test_examples_are_ours_to_run():
+    """Every block has a language that this module knows, so that none is passed over by a slip."""
+    for page in PAGES:
+        assert {block.language for block in blocks(page)} <= {"python", "sh", "text"}, named(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_lead_somewhere(page):
+    for target in LINK.findall(prose(page)):
+        path, _, anchor = target.partition("#")
+        assert not path.startswith(("http:", "https:")), (
+            f"{target}: the documentation works without a network"
+        )
+        place = (page.parent / path).resolve() if path else page
+        assert place.is_file(), target
+        assert page in TOP or place.is_relative_to(DOCS), f"{target} is not in the built site"
+        assert not anchor or anchor in anchors(place), target
+
+
+def test_the_site_has_every_page():
+    def files(item):
+        if isinstance(item, str):
+            yield item
+        else:
+            for part in item.values() if isinstance(item, dict) else item:
+                yield from files(part)
+
+    site = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
+    assert sorted(files(site["nav"])) == sorted(p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.md"))
+    assert site["theme"]["font"] is False, "a font would be fetched from a network"
+
+
+RULES = RULE.findall((DOCS / "concepts" / "hkscc-margin.md").read_text(encoding="utf-8"))
+
+
+def test_every_rule_is_in_the_table_once():
+    text = (DOCS / "concepts" / "hkscc-margin.md").read_text(encoding="utf-8")
+    ids = [rule[0] for rule in RULES]
+    assert ids == re.findall(r"HKSCC-[A-Z]+-\d+", text), "an id outside its row, or a row that does not parse"
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("rule", "module", "test"), [(rule, module, test) for rule, _, module, test in RULES]
+)
+def test_every_rule_has_its_module_and_its_test(rule, module, test):
+    home = "crossmargin" + (module if module.startswith(".") else f".models.hkscc.{module}")
+    assert (ROOT / "src" / home.replace(".", "/")).with_suffix(".py").is_file(), module
+    if not test:
+        pytest.skip(f"{rule} has no test of its own")
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert any(f"\ndef {test}(" in source for source in sources), test
+
+
+def test_every_component_of_a_result_is_in_the_glossary():
+    folder = ROOT / "examples" / "hkscc"
+    parameters = crossmargin.read_rpf01(folder / "RPF01.csv")
+    positions = crossmargin.read_marginable_positions(folder / "positions.csv")
+    terms = {term for heading in HEADING.findall(prose(DOCS / "glossary.md")) for term in heading.split(", ")}
+    for given in ({}, {"portfolio_margin_floor_rate": 0.9}, {"gain_tail": "zero"}):
+        participant = crossmargin.hkscc_participant(parameters.valuation_date, ipo_stocks=["3106"], **given)
+        margin = crossmargin.hkscc_margin(positions, parameters, participant)
+        nodes = [*margin.breakdown.walk(), *margin.guarantee_fund_collateral.walk()]
+        names = {re.sub(r" \S*\d\S*$", "", node.name) for _, node in nodes}
+        assert names <= terms
+
+
+def test_terms_stand_in_order_and_name_their_source():
+    headings = HEADING.findall(prose(DOCS / "glossary.md"))[1:]
+    assert headings == sorted(headings, key=lambda term: term.lower().replace("-", " "))
+    for section in prose(DOCS / "glossary.md").split("\n## ")[1:]:
+        assert re.search(r"(Guide §|This project|CPMI-IOSCO)[^\n]*\.$", section.strip()), section
+
+
+def test_generated_pages_are_what_the_code_says():
+    tool = [sys.executable, str(ROOT / "tools" / "generate_reference.py"), "--check"]
+    done = subprocess.run(tool, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_changelog_opens_with_results_that_changed():
+    versions = prose(ROOT / "CHANGELOG.md").split("\n## ")[1:]
+    assert all(HEADING.findall(version)[0] == "Results that changed" for version in versions)
+    assert versions[0].startswith(crossmargin.__version__)
+
+
+def test_decisions_are_numbered():
+    numbers = [int(path.name[:4]) for path in sorted((DOCS / "decisions").glob("*.md"))]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_dependency_has_its_reason():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = [project["project"]["dependencies"], *project["dependency-groups"].values()]
+    names = {re.split(r"[<>=~! \[;]", item)[0] for group in groups for item in group if isinstance(item, str)}
+    rows = (DOCS / "decisions" / "0004-dependencies.md").read_text(encoding="utf-8").split("\n| ")
+    named_ones = {name for row in rows for name in row.split(" | ")[0].split(", ")}
+    assert names <= named_ones
