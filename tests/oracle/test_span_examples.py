@@ -8,9 +8,11 @@ MTM note; HKCC circulars DCRM/HKCC/083/2017, CD/CDCRM/027/2018, CD/CDCRM/111/201
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
+import polars as pl
 import pytest
 from span_market import (
     calendar_spread,
@@ -346,12 +348,8 @@ def test_constructed_long_only_cap(index_options):
 
 
 def test_constructed_long_only_cap_at_seoch_leaves_nothing(index_options):
-    premium = index_options.series.with_columns(
-        option_style=(index_options.series["right"] != "").replace_strict({True: "premium", False: "futures"})
-    )
-    from dataclasses import replace
-
-    parameters = replace(index_options, series=premium)
+    style = pl.when(pl.col("right") != "").then(pl.lit("premium")).otherwise(pl.lit("futures"))
+    parameters = replace(index_options, series=index_options.series.with_columns(option_style=style))
     margins = span_margins(positions(("HSI", "201908", "C", 20_000.0, 2)), parameters)
     (row,) = client_margin(margins, PRIME).iter_rows(named=True)
     assert (row["mark_to_market_margin"], row["initial"]) == (Decimal("-45743.01"), 0)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 __all__ = ["BLOCK_BYTES", "LineBlock", "line_blocks"]
 
@@ -29,11 +29,12 @@ class LineBlock:
     breaks: Int64[np.ndarray, " lines"]
 
 
-def line_blocks(stream: IO[bytes], size: int = BLOCK_BYTES) -> Iterator[LineBlock]:
+def line_blocks(stream: IO[bytes], size: int = BLOCK_BYTES) -> Generator[LineBlock, None, None]:
     """Yield a file in blocks of whole lines.
 
     A last line without a line break, or a line longer than ``size``, comes as a block without a break and
-    ends the iteration.
+    ends the iteration. Who stops before the end closes the generator: left to the garbage collector, its
+    thread may be waited for within another thread's start, which never ends.
     """
     buffers = np.empty((2, size), np.uint8)
     with ThreadPoolExecutor(max_workers=1) as ahead:

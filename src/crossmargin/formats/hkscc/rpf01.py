@@ -7,6 +7,7 @@ records are kept as text and parsed in columns at the end. Memory is the matrix 
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -63,8 +64,7 @@ def read_rpf01(path: str | Path) -> HksccParameters:
         Listing every bad record; nothing of the file is then used.
     """
     path = Path(path)
-    with path.open("rb") as stream:
-        blocks = line_blocks(stream)
+    with path.open("rb") as stream, closing(line_blocks(stream)) as blocks:
         first = next(blocks, None)
         if first is None:
             rule = "a file with records in it"

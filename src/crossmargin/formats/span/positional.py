@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -35,6 +34,7 @@ from crossmargin.models.span.parameters import SPAN_KEYS, SPAN_SCHEMAS, SpanPara
 
 if TYPE_CHECKING:
     from datetime import date
+    from pathlib import Path
 
 __all__ = ["is_positional", "parse_positional", "read_positional"]
 
@@ -160,7 +160,7 @@ def _records(lines: pl.Series, numbers: pl.Series, file: str) -> tuple[Records, 
 
 @cache
 def _none(record: str) -> pl.DataFrame:
-    """The frame of a record that the file has not."""
+    """Return the frame of a record that the file has not."""
     no_numbers = pl.Series([], dtype=pl.Int64)
     return parse_lines(LAYOUTS[record], pl.Series([], dtype=pl.String), no_numbers, "")[0]
 
@@ -222,7 +222,7 @@ def _refuse_repeated_series(records: Records, series: pl.DataFrame) -> None:
 
 
 def _without_product(records: Records, products: pl.DataFrame) -> dict[str, int]:
-    """Records B and P of products that no record 2 lists."""
+    """Count records B and P of products that no record 2 lists."""
     key = ["exchange", "product", "product_type"]
     return {
         f"{record} without a product": len(records[record].join(products, on=key, how="anti"))

@@ -46,7 +46,7 @@ def _power_of_ten(frame: pl.DataFrame, column: str, powers: pl.Series) -> pl.Ser
 
 
 def _factor(frame: pl.DataFrame, column: str, exponent: str) -> pl.Series:
-    """A value factor, null where blank or zero."""
+    """Return a value factor, null where blank or zero."""
     powers = frame[exponent].fill_null(0) - FACTOR_DECIMALS
     factor = _power_of_ten(frame, column, powers)
     return pl.select(pl.when(factor != 0).then(factor)).to_series().alias(column)

@@ -172,7 +172,7 @@ def _array_lines(rendered: Rendered, series: pl.DataFrame, losses: Float64[np.nd
 
 
 def _contracts(rendered: Rendered, series: pl.DataFrame) -> pl.DataFrame:
-    """What records 81 to 84 say beside the arrays."""
+    """Return what records 81 to 84 say beside the arrays."""
     price, price_held = unscaled(
         series["price"].fill_null(0.0).to_numpy(), -series["price_decimals"].to_numpy()
     )

@@ -36,7 +36,7 @@ MONEY_RULE: Final = "a whole number of units of ten to the risk exponent"
 def _whole_money(
     rendered: Rendered, frame: pl.DataFrame, column: str, table: str, exponents: pl.DataFrame
 ) -> pl.DataFrame:
-    """The frame with money of a column as the integers of the file."""
+    """Return the frame with money of a column as the integers of the file."""
     frame = frame.join(exponents, on="commodity", how="left", maintain_order="left")
     whole, held = unscaled(frame[column].fill_null(0.0).to_numpy(), frame["risk_exponent"].to_numpy())
     for row in (~pl.Series(held)).arg_true().to_list():

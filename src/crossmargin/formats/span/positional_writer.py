@@ -180,7 +180,7 @@ def _table_differences(name: str, was: pl.DataFrame, now: pl.DataFrame) -> Itera
 
 
 def _comparable(parameters: SpanParameters, name: str) -> pl.DataFrame:
-    """A table without what the format has no place for, in an order that does not depend on the file."""
+    """Return a table without what the format does not hold, in an order that does not depend on the file."""
     table = parameters.table(name)
     if name in {"products", "series"}:
         is_option = pl.col("product_type").is_in(OPTION_TYPES)

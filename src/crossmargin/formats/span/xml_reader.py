@@ -170,14 +170,17 @@ def _parse(stream: IO[bytes], walk: _Walk, path: Path) -> None:
             if not (tag == "dSpread" and above == "dSpread"):
                 element.clear()
     except etree.XMLSyntaxError as error:
-        raise InputError([_syntax_record(error, path)]) from None
+        raise InputError([_syntax_record(error, parser.error_log, path)]) from None
     if not started and parser.root is not None:
         _check_root(parser.root, path)
 
 
-def _syntax_record(error: etree.XMLSyntaxError, path: Path) -> BadRecord:
-    line, column = error.position if error.lineno else (0, 0)
-    message = (error.msg or "").removesuffix(f", line {line}, column {column}")
+def _syntax_record(error: etree.XMLSyntaxError, log: etree._ListErrorLog, path: Path) -> BadRecord:
+    """Return the parser's first error; what it raises may be a consequence and have no place."""
+    first = next((entry for entry in log if entry.level == etree.ErrorLevels.FATAL), None)
+    line, column, message = (
+        (0, 0, error.msg or "") if first is None else (first.line, first.column, first.message)
+    )
     rule = "well-formed XML, complete to its last tag"
     return BadRecord(file=str(path), line=line, field=f"column {column}", value=message, rule=rule)
 

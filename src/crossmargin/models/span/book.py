@@ -97,23 +97,55 @@ def locate(positions: FrameInput, parameters: SpanParameters) -> pl.DataFrame:
         for name in ("right", "strike")
         if name not in frame.columns
     ).with_columns(pl.col("right").fill_null(""))
-    if ACCOUNT not in frame.columns:
-        filled = filled.with_columns(pl.lit(ACCOUNT).alias(ACCOUNT))
-    table = (
-        parameters.series.with_row_index("series")
-        .group_by(keys, maintain_order=True)
-        .agg(pl.col("series").first(), fitting=pl.len())
-    )
-    found = filled.join(table, on=keys, how="left", maintain_order="left", nulls_equal=True)
-    if bad := list(_bad_series(found, keys)):
+    row, fitting = _rows(filled, parameters.series, keys)
+    if bad := list(_bad_series(filled, fitting, keys)):
         raise InputError(bad)
-    return found.select(ACCOUNT, pl.col("series").cast(pl.Int32), "quantity")
+    account = filled[ACCOUNT] if ACCOUNT in filled.columns else pl.repeat(ACCOUNT, len(filled), eager=True)
+    return pl.DataFrame({ACCOUNT: account, "series": row, "quantity": filled["quantity"]})
 
 
-def _bad_series(found: pl.DataFrame, keys: Sequence[str]) -> Iterator[BadRecord]:
-    fitting = found["fitting"].fill_null(0)
-    for row in np.flatnonzero((fitting != 1).to_numpy()).tolist():
-        value = " ".join(str(part) for part in found.select(keys).row(row) if part not in {None, ""})
+def _rows(
+    positions: pl.DataFrame, series: pl.DataFrame, keys: Sequence[str]
+) -> tuple[Int32[np.ndarray, " positions"], Int64[np.ndarray, " positions"]]:
+    """Return the first series that fits each position, and how many fit.
+
+    Each key column is numbered by the values that the series have; the numbers of a row make one integer,
+    which is looked up among those of the series.
+    """
+    known, asked = np.zeros(len(series), np.int64), np.zeros(len(positions), np.int64)
+    possible = np.ones(len(positions), np.bool_)
+    for name in keys:
+        values = series[name].unique().sort()
+        number, found = _numbered(series[name], values)[0], _numbered(positions[name], values)
+        known, asked = known * (len(values) + 1) + number, asked * (len(values) + 1) + found[0]
+        possible &= found[1]
+    order = np.argsort(known, kind="stable")
+    first = np.searchsorted(known[order], asked)
+    fitting = np.searchsorted(known[order], asked, side="right") - first
+    row = np.append(order, 0)[np.minimum(first, len(series))]
+    return row.astype(np.int32), np.where(possible, fitting, 0)
+
+
+def _numbered(
+    column: pl.Series, values: pl.Series
+) -> tuple[Int64[np.ndarray, " rows"], Bool[np.ndarray, " rows"]]:
+    """Return the place of each value among the sorted ``values``, and whether it is there; null is one value."""
+    if column.dtype == pl.String:
+        coded = column.cast(pl.Enum(values.drop_nulls()), strict=False)
+        number = coded.to_physical().cast(pl.Int64).fill_null(len(values)).to_numpy()
+        return number, (number < len(values)) | column.is_null().to_numpy()
+    numbers = values.drop_nulls().to_numpy()
+    filled = column.fill_null(np.inf).to_numpy()
+    place = np.searchsorted(numbers, filled)
+    there = np.append(numbers, np.inf)[place] == filled
+    return np.where(np.isinf(filled), len(values), place), there
+
+
+def _bad_series(
+    positions: pl.DataFrame, fitting: Int64[np.ndarray, " positions"], keys: Sequence[str]
+) -> Iterator[BadRecord]:
+    for row in np.flatnonzero(fitting != 1).tolist():
+        value = " ".join(str(part) for part in positions.select(keys).row(row) if part not in {None, ""})
         rule = "a series of the parameter file" if not fitting[row] else "one series only; name the exchange"
         yield BadRecord(file="positions", line=row + 1, field="series", value=value, rule=rule)
 
@@ -129,20 +161,21 @@ def make_book(located: pl.DataFrame, tables: SpanTables) -> SpanBook:
         The parameters.
     """
     accounts = located[ACCOUNT].unique().sort()
-    number = {name: i for i, name in enumerate(accounts)}
-    account = located[ACCOUNT].replace_strict(number, return_dtype=pl.Int64).to_numpy()
-    series = located["series"].to_numpy()
-    quantity = located["quantity"].to_numpy()
-    commodity = tables.series_commodity[series]
-    order = np.lexsort((series, commodity, account))
-    account, commodity, series, quantity = account[order], commodity[order], series[order], quantity[order]
-    first = _changes(account, commodity, series)
-    merged = np.flatnonzero(first)
+    account = located[ACCOUNT].cast(pl.Enum(accounts)).to_physical().cast(pl.Int64).to_numpy()
+    by_commodity = np.argsort(tables.series_commodity, kind="stable")
+    place = np.empty_like(by_commodity)
+    place[by_commodity] = np.arange(by_commodity.size)
+    key = account * max(by_commodity.size, 1) + place[located["series"].to_numpy()]
+    order = np.argsort(key, kind="stable")
+    key, quantity = key[order], located["quantity"].to_numpy()[order]
+    merged = np.flatnonzero(_changes(key))
     longs, shorts = (
         np.add.reduceat(np.maximum(side, 0), merged) if merged.size else merged
         for side in (quantity, -quantity)
     )
-    account, commodity, series = account[merged], commodity[merged], series[merged]
+    account, rank = np.divmod(key[merged], max(by_commodity.size, 1))
+    series = by_commodity[rank].astype(np.int32)
+    commodity = tables.series_commodity[series]
     heads = np.flatnonzero(_changes(account, commodity))
     return SpanBook(
         accounts=tuple(accounts),

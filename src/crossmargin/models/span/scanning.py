@@ -215,6 +215,8 @@ def _intra(
 
 def _spot(book: SpanBook, tables: SpanTables, deltas: Deltas) -> Float64[np.ndarray, " portfolios"]:
     """Charge deltas of delivery months, those in spreads and those left at their own rates."""
+    if not (tables.in_spreads.any() or tables.outright.any()):
+        return np.zeros(book.account.size)
     sizes = np.diff(deltas.slot_starts)
     owner = np.repeat(np.arange(book.account.size), sizes)
     slot = np.arange(owner.size) - deltas.slot_starts[owner] + tables.slot_starts[book.commodity[owner]]
