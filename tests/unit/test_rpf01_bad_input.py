@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from rpf01_text import HEADER, HEADING_LINE, LAST_LINE, LINE, RECORDS, heading, rpf01_lines, write_lines
 
@@ -391,13 +393,36 @@ def test_invalid_utf_8(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("kept", [1, 400])
-def test_a_truncated_last_line(tmp_path, kept):
+@pytest.mark.parametrize("name", ["700 DIV", "700 HVaR"])
+def test_a_truncated_last_line(tmp_path, name):
     """Cut off within the last record, and within the first record of returns."""
-    whole = content()
-    cut = whole[: len(whole) - kept] if kept == 1 else whole[: whole.index(b"700,1,") + 40]
-    last = cut.rpartition(b"\n")[2].decode()
-    assert refused_bytes(tmp_path, cut) == [(0, "last line", last, CUT_RULE)]
+    before = content(rpf01_lines()[: LINE[name] - 1])
+    cut = RECORDS[name][:-1]
+    assert refused_bytes(tmp_path, before + cut.encode()) == [(LINE[name], "", cut, CUT_RULE)]
+
+
+def test_a_truncated_file_names_its_other_errors_too(tmp_path):
+    lines, _ = with_field("8001 rate", 2, "x")
+    assert refused_bytes(tmp_path, content(lines)[:-1]) == [
+        (LINE["8001 rate"], "rate", "x", DECIMAL_RULE),
+        (LAST_LINE, "", RECORDS["700 DIV"], CUT_RULE),
+    ]
+
+
+def test_a_file_cut_within_its_header(tmp_path):
+    rule = "a table heading 'InstrumentId,FieldType,1,2,…' below the header rows"
+    for cut in (b"Valua", content()[:40]):
+        assert refused_bytes(tmp_path, cut) == [(1, "", cut.decode().partition("\n")[0], rule)]
+
+
+def test_a_refused_file_leaves_no_thread_behind(tmp_path):
+    """One that waits for the garbage collector may be waited for by another thread's start: a deadlock."""
+    path = write_lines(tmp_path, ["Foo,1", *rpf01_lines()])
+    before = threading.active_count()
+    with pytest.raises(InputError) as caught:
+        read_rpf01(path)
+    assert threading.active_count() == before
+    assert caught.value.records
 
 
 # What is taken in.

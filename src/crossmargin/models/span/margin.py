@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from crossmargin.core.columns import FrameInput
     from crossmargin.models.span.parameters import SpanParameters
 
-__all__ = ["DECIMALS", "SpanMargins", "span_margin", "span_margins"]
+__all__ = ["DECIMALS", "SpanMargins", "margins_of", "span_margin", "span_margins"]
 
 DECIMALS: Final = 2
 """Decimal places of published amounts, in every currency."""
@@ -155,6 +155,11 @@ def span_margin(
     assert located["account"].n_unique() <= 1, "one account; use span_margins for several"
     tables = make_tables(parameters, settings)
     return make_result(_margins(located, parameters, settings, tables, explained=True))
+
+
+def margins_of(margins: SpanMargins, located: pl.DataFrame) -> SpanMargins:
+    """Margin other located positions with the same parameters and settings."""
+    return _margins(located, margins.parameters, margins.settings, margins.tables, explained=False)
 
 
 def _margins(
