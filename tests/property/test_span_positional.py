@@ -19,8 +19,8 @@ from crossmargin.formats.span.positional_fields import Column, parse_lines, rend
 from crossmargin.formats.span.positional_writer import write_positional
 from crossmargin.models.span.parameters import SPAN_KEYS, SPAN_SCHEMAS, SpanParameters, scan_points
 
-profile = settings(max_examples=25, deadline=None, derandomize=True)
-fuzz = settings(max_examples=150, deadline=None, derandomize=True)
+profile = settings(max_examples=12, deadline=None, derandomize=True)
+fuzz = settings(max_examples=60, deadline=None, derandomize=True)
 
 MONTHS = [f"{year}{month:02d}" for year in (2026, 2027) for month in (3, 6, 9, 12)]
 FILES = [hsi_lines(1), CME_FILE]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from datetime import date  # noqa: TC003  (pydantic reads the annotation)
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.formats.files import whole_file
-from crossmargin.formats.records import read_text
+from crossmargin.formats.toml_files import read_toml
 from crossmargin.models.hkscc.participant import HksccParticipant
 from crossmargin.parameters.loading import set_in_force
 
@@ -86,16 +85,8 @@ def hkscc_participant(as_of: date, **settings: object) -> HksccParticipant:
 
 def read_participant(path: str | Path, as_of: date) -> HksccParticipant:
     """Read a participant file; arguments and errors as ``hkscc_participant``, with lines of the file."""
-    text = read_text(Path(path))
-    try:
-        settings = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # beside TOMLDecodeError: too many digits, too deep a list
-        found = re.search(r"line (\d+)", str(error))
-        line = int(found[1]) if found else 0
-        value = text.split("\n")[line - 1] if line else ""
-        record = BadRecord(file=str(path), line=line, field="", value=value, rule=f"TOML; {error}")
-        raise InputError([record]) from error
-    return _participant(settings, as_of, str(path), text.split("\n"))
+    settings, lines = read_toml(Path(path))
+    return _participant(settings, as_of, str(path), lines)
 
 
 def write_participant(participant: HksccParticipant, path: str | Path) -> None:

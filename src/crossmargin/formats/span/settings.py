@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from dataclasses import fields
 from pathlib import Path
 
 from crossmargin.errors import BadRecord, InputError
-from crossmargin.formats.records import read_text
+from crossmargin.formats.toml_files import read_toml
 from crossmargin.models.span.settings import SpanSettings
 
 __all__ = ["read_span_settings"]
@@ -22,15 +20,7 @@ def read_span_settings(path: str | Path) -> SpanSettings:
     InputError
         Listing every unknown key and every value that is none of its choices.
     """
-    text = read_text(Path(path))
-    try:
-        given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"line (\d+)", str(error))
-        line = int(found[1]) if found else 0
-        raise InputError(
-            [BadRecord(file=str(path), line=line, field="", value="", rule=f"TOML; {error}")]
-        ) from error
+    given, _ = read_toml(Path(path))
     known = {item.name: item.default for item in fields(SpanSettings)}
     bad = [
         BadRecord(

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Int64
 
+from crossmargin.core.amounts import exact_decimals
 from crossmargin.core.provenance import Provenance
 from crossmargin.models.hkscc.book import Book, Rounding, make_book
 from crossmargin.models.hkscc.flat_rate_margin import FlatRateMargin, flat_rate_margin
@@ -104,11 +105,7 @@ class HksccMargins:
     def to_frame(self) -> pl.DataFrame:
         """Return a row a participant and a column a component, exact decimals in HKD."""
         decimals = self.book.decimals
-        columns = {
-            name: pl.Series(self.amount(name)).cast(pl.Decimal(38, 0))
-            / pl.Series([10**decimals]).cast(pl.Decimal(38, decimals))
-            for name in COLUMNS
-        }
+        columns = {name: exact_decimals(self.amount(name), decimals) for name in COLUMNS}
         return pl.DataFrame({"participant": list(self.participants), **columns})
 
     def of(self, participant: str) -> HksccMargin:

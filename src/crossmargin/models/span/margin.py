@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float64, Int64
 
+from crossmargin.core.amounts import exact_decimals
 from crossmargin.core.rounding import to_minor
 from crossmargin.models.span.book import SpanBook, locate, make_book
 from crossmargin.models.span.result import SpanMargin, make_result
@@ -83,8 +84,11 @@ class SpanMargins:
                 "commodity": names,
                 "currency": commodities["currency"].gather(self.book.commodity),
                 "active_scenario": risk.active + 1,
-                **{name: _decimals(to_minor(amount, DECIMALS)) for name, amount in amounts.items()},
-                "requirement": _decimals(self.requirement),
+                **{
+                    name: exact_decimals(to_minor(amount, DECIMALS), DECIMALS)
+                    for name, amount in amounts.items()
+                },
+                "requirement": exact_decimals(self.requirement, DECIMALS),
             }
         )
 
@@ -96,7 +100,11 @@ class SpanMargins:
         names = pl.Series(self.accounts, dtype=pl.String).gather(added["account"])
         floored = added["amount"].clip(0, None).to_numpy()
         return pl.DataFrame(
-            {"account": names, "currency": added["currency"], "requirement": _decimals(floored)}
+            {
+                "account": names,
+                "currency": added["currency"],
+                "requirement": exact_decimals(floored, DECIMALS),
+            }
         )
 
     def of(self, account: str) -> SpanMargin:
@@ -114,10 +122,6 @@ class SpanMargins:
 
     def __iter__(self) -> Iterator[SpanMargin]:
         return (self.of(account) for account in self.accounts)
-
-
-def _decimals(minor: Int64[np.ndarray, " n"]) -> pl.Series:
-    return pl.Series(minor).cast(pl.Decimal(38, 0)) / pl.Series([10**DECIMALS]).cast(pl.Decimal(38, DECIMALS))
 
 
 def span_margins(

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool
 
+from crossmargin.core.amounts import exact_decimals
 from crossmargin.core.rounding import to_minor
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.models.span.margin import DECIMALS
@@ -106,7 +107,9 @@ def client_margin(margins: SpanMargins, parameters: PrimeParameters) -> pl.DataF
             "commodity": commodities["commodity"].gather(book.commodity),
             "currency": commodities["currency"].gather(book.commodity),
             "capped": capped,
-            **{name: _decimals(amount) for name, amount in amounts.items()},
+            **{
+                name: exact_decimals(to_minor(amount, DECIMALS), DECIMALS) for name, amount in amounts.items()
+            },
         }
     )
 
@@ -117,8 +120,3 @@ def _only_long_options(margins: SpanMargins) -> Bool[np.ndarray, " portfolios"]:
     short = book.short if margins.settings.basis == "gross" else np.maximum(-book.net, 0.0)
     other = (short > 0) | (~is_option & (book.long != book.short))
     return np.bincount(book.portfolio, other, book.account.size) == 0
-
-
-def _decimals(amount: np.ndarray) -> pl.Series:
-    unit = pl.Series([10**DECIMALS]).cast(pl.Decimal(38, DECIMALS))
-    return pl.Series(to_minor(amount, DECIMALS)).cast(pl.Decimal(38, 0)) / unit
