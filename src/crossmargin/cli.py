@@ -249,6 +249,57 @@ def sample_hkscc(
     )
 
 
+@sample.command(name="span")
+def sample_span(
+    *,
+    out: Path,
+    seed: int = 11,
+    index_families: Annotated[int, Parameter(help="Standard and mini contract, futures and options.")] = 2,
+    stock_futures: int = 3,
+    stock_classes: Annotated[int, Parameter(help="Classes of stock options.")] = 4,
+    months: int = 4,
+    strikes: int = 9,
+    accounts: int = 1,
+    positions: int = 24,
+    business_date: date | None = None,
+) -> None:
+    """Write synthetic SPAN risk parameters, positional and XML, and positions into a folder.
+
+    Parameters
+    ----------
+    out
+        Folder, made if it is not there.
+    seed
+        Same seed, same files.
+    stock_futures
+        Single stock futures.
+    months
+        Contract months of every product.
+    strikes
+        Strikes of every option month, each with a call and a put.
+    accounts
+        Accounts with positions.
+    positions
+        Positions of each account.
+    business_date
+        Business date of the files; 2026-01-05 unless given.
+    """
+    from crossmargin.formats.span.sample import write_span_sample  # noqa: PLC0415
+
+    write_span_sample(
+        out,
+        seed=seed,
+        index_families=index_families,
+        stock_futures=stock_futures,
+        stock_classes=stock_classes,
+        months=months,
+        strikes=strikes,
+        accounts=accounts,
+        positions=positions,
+        business_date=business_date,
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     try:

@@ -32,7 +32,8 @@ SERIES = {
     "exchange": "HKFE",
     "product_type": "FUT",
     "right": "",
-    "strike": None,
+    "strike": 0.0,
+    "future_month": "",
     "composite_delta": 1.0,
     "delta_scaling": 1.0,
     "contract_size": 1.0,
@@ -56,7 +57,6 @@ def future(product: str, month: str, losses, commodity: str | None = None, **mor
         "product": product,
         "commodity": commodity,
         "expiry": month,
-        "future_month": month,
         "delta_month": month,
     }
     return SERIES | own | {"losses": losses} | more
@@ -65,7 +65,7 @@ def future(product: str, month: str, losses, commodity: str | None = None, **mor
 def option(
     product: str, month: str, right: str, strike: float, losses, commodity: str | None = None, **more
 ) -> dict:
-    own = {"product_type": "OOP", "right": right, "strike": strike, "future_month": ""}
+    own = {"product_type": "OOP", "right": right, "strike": strike}
     return future(product, month, losses, commodity) | own | more
 
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import polars as pl
 
 from crossmargin.formats.span.layout import SPREAD_LEGS
+from crossmargin.formats.span.positional_fields import scaled
 from crossmargin.formats.span.positional_records import title
 from crossmargin.models.span.parameters import SPAN_SCHEMAS
 
@@ -33,10 +35,10 @@ SPREAD_METHODS: Final = {
 """Method of a record 6 → method of the parameters."""
 
 MINIMUM_LEGS: Final = 2
-FRACTION_UNITS: Final = 1e6
+FRACTION_DECIMALS: Final = 6
 """A percent rate has four decimals, so that its integer is a fraction in millionths."""
 
-CENTS: Final = 100.0
+MONEY_DECIMALS: Final = 2
 
 
 def currency_table(records: Records) -> pl.DataFrame:
@@ -60,10 +62,11 @@ def inter_spread_tables(
     passed_over : dict of str to int
         Spreads with a leg of another organisation, and eligibility codes that the parameters do not hold.
     """
-    legs = _legs(records)
+    frame = _with_rates(records["6"])
+    legs = _legs(frame)
     foreign = _foreign(records, legs, commodities)
     restricted = records["6"].filter(pl.col("eligibility").is_in(["N", "H"]))
-    spreads = records["6"].filter(~pl.col("line").is_in(foreign.implode()))
+    spreads = frame.filter(~pl.col("line").is_in(foreign.implode()))
     spreads = spreads.sort("line").with_columns(spread=pl.int_range(1, pl.len() + 1))
     legs = legs.join(spreads.select("line", "spread"), on="line").sort("spread", "leg")
     legs = legs.with_columns(leg=pl.int_range(1, pl.len() + 1).over("spread"))
@@ -76,9 +79,14 @@ def inter_spread_tables(
     return _spreads(spreads), legs.select(*SPAN_SCHEMAS["inter_legs"]), passed_over
 
 
-def _rate(raw: pl.Expr) -> pl.Expr:
-    flat = pl.col("credit") == "F"
-    return pl.when(flat).then(raw / CENTS).otherwise(raw / FRACTION_UNITS)
+def _with_rates(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return record 6 with its credit rates as fractions, or as money where the credit is flat."""
+    powers = np.where(frame["credit"].to_numpy() == "F", -MONEY_DECIMALS, -FRACTION_DECIMALS)
+    rates = {}
+    for name in ("rate", *(f"rate_{leg}" for leg in range(1, SPREAD_LEGS + 1))):
+        values = pl.Series(scaled(frame[name].fill_null(0).to_numpy(), powers), dtype=pl.Float64)
+        rates[name] = pl.when(pl.col(name).is_not_null()).then(values)
+    return frame.with_columns(**rates)
 
 
 def _spreads(spreads: pl.DataFrame) -> pl.DataFrame:
@@ -88,16 +96,15 @@ def _spreads(spreads: pl.DataFrame) -> pl.DataFrame:
         "group",
         "priority",
         pl.col("method").replace_strict(SPREAD_METHODS, return_dtype=pl.String),
-        _rate(pl.col("rate")).alias("rate"),
+        "rate",
         pl.when(pl.col("credit") == "F").then(pl.lit("flat")).otherwise(pl.lit("price_risk")).alias("credit"),
         (pl.col("spread_group") == "S").alias("first"),
         pl.when(minimum > 0).then(minimum).otherwise(MINIMUM_LEGS).cast(pl.Int64).alias("minimum_legs"),
     ).select(*SPAN_SCHEMAS["inter_spreads"])
 
 
-def _legs(records: Records) -> pl.DataFrame:
+def _legs(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the legs that are there; a target of method 04 that is none of them becomes the last."""
-    frame = records["6"]
     by_leg = pl.col("rates_by_leg") == "Y"
     scanning = pl.col("method") == "04"
     numbered = [
@@ -111,7 +118,7 @@ def _legs(records: Records) -> pl.DataFrame:
             side=f"side_{leg}",
             required=pl.col(f"required_{leg}") != "N",
             target=scanning & (pl.col(f"commodity_{leg}") == pl.col("commodity_target")),
-            rate=pl.when(by_leg).then(_rate(pl.col(f"rate_{leg}"))),
+            rate=pl.when(by_leg).then(f"rate_{leg}"),
             rate_missing=by_leg & pl.col(f"rate_{leg}").is_null(),
         )
         for leg in range(1, SPREAD_LEGS + 1)

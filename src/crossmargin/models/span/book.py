@@ -34,6 +34,9 @@ POSITION_COLUMNS: Final[dict[str, pl.DataType]] = {
 }
 """Columns of a position; ``account`` and ``exchange`` may be left out, ``right`` and ``strike`` be null."""
 
+STRIKE: Final = pl.when(pl.col("right") != "").then(pl.col("strike")).alias("strike")
+"""The strike of an option; a future has none, whatever stands there."""
+
 SERIES_KEY: Final = ("exchange", "product", "right", "expiry", "strike")
 
 
@@ -97,7 +100,7 @@ def locate(positions: FrameInput, parameters: SpanParameters) -> pl.DataFrame:
         for name in ("right", "strike")
         if name not in frame.columns
     ).with_columns(pl.col("right").fill_null(""))
-    row, fitting = _rows(filled, parameters.series, keys)
+    row, fitting = _rows(filled.with_columns(STRIKE), parameters.series.with_columns(STRIKE), keys)
     if bad := list(_bad_series(filled, fitting, keys)):
         raise InputError(bad)
     account = filled[ACCOUNT] if ACCOUNT in filled.columns else pl.repeat(ACCOUNT, len(filled), eager=True)

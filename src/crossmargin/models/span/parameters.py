@@ -80,8 +80,9 @@ SPAN_SCHEMAS: Final[dict[str, dict[str, pl.DataType]]] = {
         "contract_size": NUMBER,
         "option_style": TEXT,
     },
-    # One row a series, in the order of ``losses``. expiry: option month of an option, else the month of
-    # the contract. delta_month: where its delta counts, the month of the future for an option on one.
+    # One row a series, in the order of ``losses``. right: "C", "P", or "" for what is no option, whose
+    # strike is 0. expiry: option month of an option, else the month of the contract. future_month: month
+    # of the future under an option on one, else "". delta_month: where its delta counts, the month of the future for an option on one.
     # composite_delta is of one long contract; delta_scaling multiplies it (family × series).
     # price, implied_volatility (fraction), scan ranges (points, fraction), years: null where not given.
     "series": {

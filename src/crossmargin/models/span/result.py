@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,10 @@ def make_result(margins: SpanMargins) -> SpanMargin:
         settings=tuple(
             (name, str(getattr(margins.settings, name))) for name in type(margins.settings).__slots__
         ),
-        input_hashes=(("risk parameters", margins.parameters.content_hash),),
+        input_hashes=(
+            ("risk parameters", margins.parameters.content_hash),
+            ("positions", hashlib.sha256(margins.located.write_csv().encode()).hexdigest()),
+        ),
         legal_status=LEGAL_STATUS,
     )
     account = margins.accounts[0] if margins.accounts else ""

@@ -1,0 +1,69 @@
+"""A folder of synthetic sample files: SPAN risk parameters in both formats, and positions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from crossmargin.formats.files import whole_file
+from crossmargin.formats.span.positional_writer import write_positional
+from crossmargin.formats.span.positions import FIELDS
+from crossmargin.formats.span.xml_writer import write_spn
+from crossmargin.models.span.synthetic import synthetic_span_parameters, synthetic_span_positions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["write_span_sample"]
+
+BUSINESS_DATE: Final = date(2026, 1, 5)
+
+
+def write_span_sample(
+    folder: Path,
+    *,
+    seed: int,
+    index_families: int,
+    stock_futures: int,
+    stock_classes: int,
+    months: int,
+    strikes: int,
+    accounts: int,
+    positions: int,
+    business_date: date | None = None,
+) -> None:
+    """Write ``rpf.lis``, the same parameters as ``rpf.spn``, and ``positions.csv``, all synthetic, into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there; files of these names are replaced.
+    seed : int
+        Same seed and sizes, same bytes.
+    index_families, stock_futures, stock_classes, months, strikes : int
+        Sizes of the market, see ``synthetic_span_parameters``; stock options are American.
+    accounts, positions : int
+        How many accounts, and positions of each.
+    business_date : date, optional
+        Business date, 2026-01-05 unless given.
+    """
+    parameters = synthetic_span_parameters(
+        seed,
+        index_families=index_families,
+        stock_futures=stock_futures,
+        stock_classes=stock_classes,
+        months=months,
+        strikes=strikes,
+        business_date=business_date or BUSINESS_DATE,
+    )
+    held = synthetic_span_positions(seed, parameters, accounts, positions)
+    folder.mkdir(parents=True, exist_ok=True)
+    legs = parameters.intra_legs.with_columns(pl.col("month").fill_null(""))  # as the positional reader has it
+    write_positional(replace(parameters, intra_legs=legs), folder / "rpf.lis")
+    write_spn(parameters, folder / "rpf.spn")
+    texts = held.select(field.text(held[field.name]).alias(field.title) for field in FIELDS)
+    with whole_file(folder / "positions.csv") as stream:
+        texts.write_csv(stream, quote_style="never")
