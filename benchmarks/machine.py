@@ -38,7 +38,7 @@ RUNS = 9
 def describe() -> list[str]:
     """Return lines on processor, memory and versions."""
     cores = len(os.sched_getaffinity(0))
-    packages = ("numpy", "numba", "polars", "pandas")
+    packages = ("numpy", "numba", "polars", "pandas", "lxml")
     versions = ", ".join(
         [f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in packages)]
     )

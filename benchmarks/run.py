@@ -10,6 +10,9 @@ from margin_many import bench_margining
 from market import make_rpf01
 from read_rpf01 import bench_reading
 from report import Row, Table, to_markdown
+from span_many import bench_span_margining
+from span_market import make_positional, make_spn
+from span_reading import bench_span_positional, bench_span_xml
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
@@ -17,13 +20,21 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 def main() -> None:
     """Measure the machine, then each benchmark against it."""
     path = in_fresh_process(make_rpf01)
+    spn, positional = in_fresh_process(make_spn), in_fresh_process(make_positional)
     bandwidth = in_fresh_process(read_bandwidth)
     memory = Table(
         "Memory bandwidth",
         "1 GiB of float64, read once by all cores.",
         [Row("read", f"{bandwidth / 1e9:.1f} GB/s")],
     )
-    tables = [memory, bench_reading(path, bandwidth), bench_margining(path, bandwidth)]
+    tables = [
+        memory,
+        bench_reading(path, bandwidth),
+        bench_margining(path, bandwidth),
+        bench_span_xml(spn, bandwidth),
+        bench_span_positional(positional, bandwidth),
+        bench_span_margining(bandwidth),
+    ]
     page = to_markdown(describe(), datetime.now(tz=UTC).date().isoformat(), tables)
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page, encoding="utf-8")

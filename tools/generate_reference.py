@@ -25,6 +25,9 @@ from crossmargin import HksccParticipant, cli
 from crossmargin.formats.hkscc import reports, rpf01_layout
 from crossmargin.formats.hkscc.participant import HOUSE_KEYS
 from crossmargin.formats.records import NOUNS
+from crossmargin.formats.span import positions as span_positions
+from crossmargin.models.span.parameters import SPAN_KEYS, SPAN_SCHEMAS, SpanParameters
+from crossmargin.models.span.settings import SpanSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -64,6 +67,140 @@ FIELD_TYPES: Final = {
     5: "structured product and its underlying",
     6: "low-priced structured product",
     7: "corporate-action entitlement; a record for each benefit type of a stock",
+}
+SPAN_TABLES: Final = {
+    "scan_points": "The sixteen scenarios.",
+    "commodities": "A row a combined commodity.",
+    "products": "A row a product family of an exchange.",
+    "series": (
+        "A row a series, in the order of `losses`, the array (series, 16) of what one long contract loses in each "
+        "scenario, in the currency of its combined commodity."
+    ),
+    "tiers": "Ranges of months of a combined commodity.",
+    "intra_spreads": "Spreads between months of one combined commodity.",
+    "intra_legs": "Their legs; each names a tier or a month.",
+    "spot_charges": "Delivery or spot month charges.",
+    "inter_spreads": "Spreads between combined commodities.",
+    "inter_legs": "Their legs.",
+    "currency_rates": "Conversions that the file gives; no rule of margin uses them.",
+    "skipped": "What the reader met and did not need.",
+}
+SPAN_COLUMNS: Final = {
+    "scan_points": {
+        "scenario": "number of the scenario, 1 to 16",
+        "price_move": "price move in price scan ranges",
+        "volatility_move": "volatility move in volatility scan ranges",
+        "weight": "part of the loss that counts; already in the losses of a file",
+        "paired": "scenario of the same price move and the opposite volatility move",
+    },
+    "commodities": {
+        "commodity": "code of the combined commodity",
+        "exchange": "exchange that it is listed under",
+        "name": "name, empty where the file has none",
+        "currency": "ISO code of the currency of all its amounts",
+        "option_style": '"premium" (paid up front: option value counts) or "futures" (marked daily: it does not)',
+        "cap_option_value": "whether option value counts only up to the risk of this combined commodity",
+        "short_option_minimum": "money a short option of delta scaling 1, where no tier says otherwise",
+        "som_method": 'short option minimum of calls and puts: "sum" or "max"',
+        "price_risk_method": 'weighted price risk: "normal", "capped" (at the scan range) or "scan_range"',
+        "intra_method": '"table", or "none": its spreads are not formed',
+        "spot_method": '"table" or "none"; the charges themselves stand in `spot_charges`',
+        "adjustment_member": "factor on the risk margin of a member",
+        "adjustment_hedger": "the same of a hedger",
+        "adjustment_speculator": "the same of a speculator",
+        "initial_member": "initial ÷ maintenance margin of a member; carried, no rule uses it",
+        "initial_hedger": "the same of a hedger",
+        "initial_speculator": "the same of a speculator",
+    },
+    "products": {
+        "exchange": "exchange",
+        "product": "code",
+        "product_type": (
+            "FUT future, PHY physical, OOF option on a future, OOP on a physical, OOC on a combination, "
+            "CMB combination, or the file's own word"
+        ),
+        "name": "name, empty where the file has none",
+        "commodity": "combined commodity that it belongs to",
+        "currency": "ISO code of the currency of its price",
+        "contract_size": "money for one point of price",
+        "option_style": '"premium" or "futures"',
+    },
+    "series": {
+        "exchange": "exchange",
+        "product": "code of the product",
+        "product_type": "as in `products`",
+        "commodity": "combined commodity",
+        "right": '"C", "P", or "" for what is no option',
+        "expiry": "option month of an option, else the month of the contract: YYYYMM, or with a day or week",
+        "future_month": 'month of the future under an option on one, else ""',
+        "delta_month": "month in which its delta counts: of the future for an option on one, else its own",
+        "strike": "strike; 0 for what is no option",
+        "composite_delta": "of one long contract",
+        "delta_scaling": "factor on the delta: 0.2 for a mini of a fifth",
+        "contract_size": "money for one point of price",
+        "option_style": '"premium" or "futures"',
+        "price": "settlement price, points; null where not given",
+        "implied_volatility": "fraction a year; null where not given",
+        "price_scan_range": "points; null where not given",
+        "volatility_scan_range": "fraction; null where not given",
+        "years_to_expiry": "years; null where not given",
+    },
+    "tiers": {
+        "commodity": "combined commodity",
+        "kind": '"intra", "scan", "inter" or "som"',
+        "tier": "number",
+        "start": "first month, empty for an open end",
+        "end": "last month, included, empty for an open end",
+        "rate": 'kind "som": money a short option of that tier',
+    },
+    "intra_spreads": {
+        "spread": "number, in the order of the file",
+        "commodity": "combined commodity",
+        "kind": '"series" (legs name months; formed first) or "tier" (legs name tiers of kind "intra")',
+        "priority": "order of forming, lowest first",
+        "charge": "money for one spread",
+    },
+    "intra_legs": {
+        "spread": "number of the spread",
+        "leg": "number of the leg",
+        "tier": "tier, null where the leg names a month",
+        "month": "month, where the leg names one",
+        "ratio": "deltas for one spread",
+        "side": '"A" or "B"',
+    },
+    "spot_charges": {
+        "commodity": "combined commodity",
+        "month": "delivery month",
+        "in_spreads": "money for one delta that a spread took",
+        "outright": "money for one delta that is left",
+    },
+    "inter_spreads": {
+        "spread": "number, in the order of the file",
+        "group": "commodity group, where the file has one",
+        "priority": "order of forming, lowest first",
+        "method": '"delta", "scanning" or "tiered"',
+        "credit": '"price_risk" or "flat"',
+        "rate": "fraction of weighted price risk, share of gains that counts, or money for one spread where flat",
+        "first": "whether it is a super spread, formed before spreads within a combined commodity",
+        "minimum_legs": "legs that must be held",
+    },
+    "inter_legs": {
+        "spread": "number of the spread",
+        "leg": "number of the leg",
+        "commodity": "combined commodity",
+        "tier": 'tier of kind "inter", null for the whole combined commodity',
+        "ratio": "deltas for one spread",
+        "side": '"A" or "B"',
+        "required": "whether there is no spread without it",
+        "target": "leg that the file names for a scanning-based credit; carried, no rule uses it",
+        "rate": "credit rate of this leg, null where the spread's holds",
+    },
+    "currency_rates": {
+        "currency": "ISO code",
+        "to_currency": "ISO code",
+        "multiplier": "amount × multiplier is in the other currency",
+    },
+    "skipped": {"record": "record type or element name", "count": "how many"},
 }
 
 
@@ -141,7 +278,7 @@ def formats_page() -> str:
             NOTE,
             "# File formats\n",
             (
-                "All files are comma-separated text in UTF-8 without quotes. CRLF line ends and a byte order mark are "
+                "HKSCC's files and positions are comma-separated text in UTF-8 without quotes. CRLF line ends and a byte order mark are "
                 "passed over. The last line must end with a line break. A file with a bad record is refused, and every "
                 "bad record is listed with file, line, field, value and rule.\n"
             ),
@@ -162,6 +299,19 @@ def formats_page() -> str:
             "## Corporate-action position adjustments\n",
             "One header line; the columns may stand in any order. An action that does not occur is empty.\n",
             table(heads, field_rows(reports.CORPORATE_ACTIONS)),
+            "## Positions in futures and options\n",
+            (
+                "One header line; the columns may stand in any order. `Expiry` is the month or day as the risk parameter "
+                "file has it, `Right` C or P, empty with `Strike` for what is no option; `Quantity` is contracts, + "
+                "long, − short.\n"
+            ),
+            table(heads, field_rows(span_positions.FIELDS)),
+            "## SPAN risk parameters\n",
+            (
+                "Read as they come from the house: the expanded unpacked positional format (U2, PA2) and SPAN XML "
+                "(`.spn`), plain or compressed with zip or gzip, recognised by content. Both become the tables of "
+                "[SPAN parameters](span-parameters.md).\n"
+            ),
         ]
     )
 
@@ -216,6 +366,76 @@ def settings_page() -> str:
                 ((f"`{key}`", f"{dated[key]}", dated["source"][key]) for key in HOUSE_KEYS),
             )
         )
+    return "\n".join(parts)
+
+
+def prime_sets() -> str:
+    """Return PRiME's dated sets."""
+    text = resources.files("crossmargin.parameters").joinpath("prime.toml").read_text(encoding="utf-8")
+    parts = []
+    for dated in tomllib.loads(text)["set"]:
+        parts.append(
+            f"### {dated['id']}\n\nOf {dated['house']}, in force from {dated['effective'].isoformat()}.\n"
+        )
+        basis = ", ".join(f"{kind} {side}" for kind, side in dated["basis"].items())
+        values = [(key, basis if key == "basis" else dated[key]) for key in dated["source"]]
+        parts.append(
+            table(
+                ("key", "value", "source"),
+                ((f"`{key}`", value, dated["source"][key]) for key, value in values),
+            )
+        )
+    return "\n".join(parts)
+
+
+def span_settings_page() -> str:
+    """Return every setting of the SPAN calculation, and PRiME's dated sets."""
+    documented = parameter_docs(SpanSettings)
+    rows = []
+    for item in dataclasses.fields(SpanSettings):
+        kind, text = documented[item.name]
+        rows.append((f"`{item.name}`", kind, f"`{str(item.default).lower()}`", text))
+    return "\n".join(
+        [
+            NOTE,
+            "# SPAN settings\n",
+            (
+                "Keys of the settings file (TOML, `crossmargin span --settings`) and arguments of `SpanSettings`. An "
+                'unknown key is refused. "file" is what the risk parameter file says. `basis` is set by the account '
+                "type on the command line.\n"
+            ),
+            table(("key", "type", "default", "meaning"), rows),
+            "## Values of PRiME\n",
+            "Taken from the latest set that is in force on the business date of the risk parameters.\n",
+            prime_sets(),
+        ]
+    )
+
+
+def span_parameters_page() -> str:
+    """Return every table and column of ``SpanParameters``."""
+    assert list(SPAN_TABLES) == list(SPAN_SCHEMAS), "a table without a description, or in another order"
+    documented = parameter_docs(SpanParameters)
+    head = [(f"`{name}`", documented[name][1]) for name in documented if name not in SPAN_SCHEMAS]
+    parts = [
+        NOTE,
+        "# SPAN parameters\n",
+        (
+            "`SpanParameters` holds what a risk parameter file says, the same from every format. Losses are positive, "
+            "of one long contract, final, in the currency of the combined commodity. Charges and minimums are money; "
+            "credit rates are fractions. Each key column stands once, or all of them together.\n"
+        ),
+        table(("name", "meaning"), head),
+    ]
+    for name, schema in SPAN_SCHEMAS.items():
+        described = SPAN_COLUMNS[name]
+        assert list(described) == list(schema), f"{name}: a column without a description, or in another order"
+        rows = (
+            (f"`{column}`", str(kind).lower(), "key" if column in SPAN_KEYS[name] else "", described[column])
+            for column, kind in schema.items()
+        )
+        parts.append(f"## {name}\n\n{SPAN_TABLES[name]}\n")
+        parts.append(table(("column", "type", "", "meaning"), rows))
     return "\n".join(parts)
 
 
@@ -295,6 +515,8 @@ def pages() -> dict[Path, str]:
         folder / "cli.md": cli_page(),
         folder / "formats.md": formats_page(),
         folder / "participant-settings.md": settings_page(),
+        folder / "span-parameters.md": span_parameters_page(),
+        folder / "span-settings.md": span_settings_page(),
         folder / "python-api.md": api_page(),
         ROOT / "README.md": DEMO_BLOCK.sub(lambda found: found[1] + demo + found[2], readme),
     }

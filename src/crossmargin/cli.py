@@ -253,7 +253,7 @@ def sample_hkscc(
 def sample_span(
     *,
     out: Path,
-    seed: int = 11,
+    seed: int = 12,
     index_families: Annotated[int, Parameter(help="Standard and mini contract, futures and options.")] = 2,
     stock_futures: int = 3,
     stock_classes: Annotated[int, Parameter(help="Classes of stock options.")] = 4,

@@ -36,7 +36,9 @@ DAY = date(2026, 1, 5)
 HALF_UNIT = Decimal("0.0000005")
 """With rounding "none" every published amount is rounded once, to 10^-6 HKD: half of that is its error."""
 
-profile = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+profile = settings(
+    max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 
 MARKET = synthetic_parameters(3, 12, 8, 4, DAY, 40, 50, holiday_factor=0.7320508075)
 STOCKS = MARKET.liquidation["instrument"].to_list()
@@ -44,9 +46,17 @@ HELD = [
     *STOCKS,
     *MARKET.structured_product["instrument"],
     *MARKET.flat_rate["instrument"],
-    *({1: "DSP", 2: "SRI", 3: "DIV"}[kind] + code for code, kind in MARKET.benefit.select("instrument", "benefit_type").rows()),
+    *(
+        {1: "DSP", 2: "SRI", 3: "DIV"}[kind] + code
+        for code, kind in MARKET.benefit.select("instrument", "benefit_type").rows()
+    ),
 ]
-SCHEMA = {"instrument": pl.String, "quantity": pl.Int64, "contract_value": pl.Float64, "market_value": pl.Float64}
+SCHEMA = {
+    "instrument": pl.String,
+    "quantity": pl.Int64,
+    "contract_value": pl.Float64,
+    "market_value": pl.Float64,
+}
 
 
 def frame_of(rows) -> pl.DataFrame:
@@ -58,7 +68,7 @@ sixty_fourths = st.integers(-(2**40), 2**40).map(lambda units: units / 64)  # dy
 
 @st.composite
 def position(draw, code):
-    quantity = 0 if code.startswith("DIV") else draw(st.integers(-10**6, 10**6))
+    quantity = 0 if code.startswith("DIV") else draw(st.integers(-(10**6), 10**6))
     price = draw(st.integers(1, 10**6)) / 64
     return (code, quantity, draw(sixty_fourths), quantity * price)
 
@@ -99,8 +109,6 @@ def margin(frame, participant, rounding="guide", parameters=MARKET):
     return hkscc_margin(frame, parameters, participant, rounding=rounding)
 
 
-wrapped_sums = pytest.mark.xfail(reason="sums of published units wrap at 64 bits instead of a RangeError")
-
 # Order, splitting, netting.
 
 
@@ -113,7 +121,10 @@ def test_splitting_and_reordering_change_nothing(frame, participant, rounding, d
         sides = st.integers(0, quantity) if quantity >= 0 else st.integers(quantity, 0)
         first, part_cost = data.draw(sides), data.draw(sixty_fourths)
         part_value = first * (value / quantity) if quantity else 0.0
-        parts += [(code, first, part_cost, part_value), (code, quantity - first, cost - part_cost, value - part_value)]
+        parts += [
+            (code, first, part_cost, part_value),
+            (code, quantity - first, cost - part_cost, value - part_value),
+        ]
     shuffled = frame_of(data.draw(st.permutations(parts)))
     assert margin(shuffled, participant, rounding).to_dict() == whole.to_dict()
     turned = frame.sample(fraction=1.0, shuffle=True, seed=len(frame))
@@ -130,8 +141,8 @@ def test_splitting_to_the_cent_changes_no_amount(frame, participant, data):
         cents = round(value * 100)
         first = data.draw(st.integers(min(cents, 0), max(cents, 0)))
         half = quantity // 2
-        assume(quantity == 0 or (half != 0 and half != quantity) or first in (0, cents))
-        if half == 0 or half == quantity:
+        assume(quantity == 0 or (half not in (0, quantity)) or first in (0, cents))
+        if half in (0, quantity):
             parts.append((code, quantity, cost, value))
             continue
         parts += [(code, half, cost, first / 100), (code, quantity - half, 0.0, (cents - first) / 100)]
@@ -158,7 +169,9 @@ def test_netting_by_hand_before_margining_agrees(frames, participant, rounding):
     by_hand = [(code, *numbers) for code, numbers in netted.items()]
     try:
         expected = margin(frame_of(by_hand), participant, rounding)
-    except InputError as error:  # a long and a short at two prices can net to a value without the quantity's sign
+    except (
+        InputError
+    ) as error:  # a long and a short at two prices can net to a value without the quantity's sign
         assert {record.field for record in error.records} == {"market_value"}  # noqa: PT017
         return
     assert margin(rows, participant, rounding).to_dict() == expected.to_dict()
@@ -168,19 +181,24 @@ def test_netting_by_hand_before_margining_agrees(frames, participant, rounding):
 
 
 @profile
-@given(positions, st.sampled_from([2, 4, 8, 1024]), st.sampled_from(["absolute", "zero"]))
+@given(positions, st.sampled_from([2, 4, 8, 16]), st.sampled_from(["absolute", "zero"]))
 def test_unrounded_margins_double_with_the_position(frame, factor, gain_tail):
     """Powers of two scale floats exactly; what is left is half a published unit a leaf, times the factor."""
     participant = hkscc_participant(DAY, gain_tail=gain_tail, flat_rate_multiplier=1.5)
     larger = frame.with_columns(pl.col("quantity", "contract_value", "market_value") * factor)
     one, many = (margin(rows, participant, "none") for rows in (frame, larger))
-    for name in ("portfolio margin", "flat rate margin", "structured-product add-on", "corporate-action position margin"):
+    for name in (
+        "portfolio margin",
+        "flat rate margin",
+        "structured-product add-on",
+        "corporate-action position margin",
+    ):
         leaves = max(len(one.breakdown.find(name).parts), 1)
         assert abs(many.amount(name) - factor * one.amount(name)) <= (factor + 1) * leaves * HALF_UNIT
 
 
 @profile
-@given(positions, st.integers(3, 99))
+@given(positions, st.integers(3, 50))
 def test_unrounded_margins_scale_with_any_factor(frame, factor):
     """Each term of a sum over n positions and k tail scenarios errs by at most a few units of 2^-53."""
     participant = hkscc_participant(DAY)
@@ -280,17 +298,26 @@ extreme_positions = st.lists(st.sampled_from(HELD), unique=True, max_size=8).fla
     lambda names: st.tuples(*(extreme_position(code) for code in names)).map(frame_of)
 )
 extreme = st.sampled_from([0.0, 0.01, 1.0, 1e6, 1e12])
-NUMBERS = (
-    "portfolio_margin_floor_rate margin_credit minimum_tick flat_rate_multiplier apportioned_liquid_capital "
-    "liquid_capital_multiplier liquid_capital_cap position_limit_addon_rate position_limit_addon_reported "
-    "credit_risk_addon adhoc_addon group_expected_uncollateralised_loss"
-).split()
+NUMBERS = [
+    "portfolio_margin_floor_rate",
+    "margin_credit",
+    "minimum_tick",
+    "flat_rate_multiplier",
+    "apportioned_liquid_capital",
+    "liquid_capital_multiplier",
+    "liquid_capital_cap",
+    "position_limit_addon_rate",
+    "position_limit_addon_reported",
+    "credit_risk_addon",
+    "adhoc_addon",
+    "group_expected_uncollateralised_loss",
+]
 extreme_participants = st.fixed_dictionaries(
     {}, optional=dict.fromkeys(NUMBERS, extreme) | {"holiday_addon_in_force": st.booleans()}
 ).map(lambda given_: hkscc_participant(DAY, **given_))
 
 
-@settings(profile, max_examples=150)
+@settings(profile, max_examples=100)
 @given(extreme_positions, extreme_participants, roundings)
 def test_extreme_inputs_give_finite_numbers_or_a_typed_error(frame, participant, rounding):
     try:
@@ -303,7 +330,6 @@ def test_extreme_inputs_give_finite_numbers_or_a_typed_error(frame, participant,
     assert 0 <= -result.amount("favourable mark-to-market") * 100 <= max(cents, 0)
 
 
-@wrapped_sums
 def test_a_sum_of_positions_beyond_64_bits_is_a_range_error():
     """Six marks of 2 × 10^12 HKD are 1.2 × 10^19 units of 10^-6 HKD, more than 2^63: no wrapped sum gets out."""
     frame = frame_of([(code, 10**6, -1e12, 1e12) for code in STOCKS[:6]])
@@ -311,7 +337,6 @@ def test_a_sum_of_positions_beyond_64_bits_is_a_range_error():
         margin(frame, hkscc_participant(DAY), "none")
 
 
-@wrapped_sums
 def test_a_sum_of_charges_beyond_64_bits_is_a_range_error():
     """10^12 HKD × 60,000 and 10^12 × 12% × 500,000 are 6 × 10^18 cents each: either fits, the sum does not."""
     frame = frame_of([(STOCKS[0], 1, 0.0, 1e12), (MARKET.flat_rate["instrument"][0], 1, 0.0, 1e12)])
@@ -322,6 +347,23 @@ def test_a_sum_of_charges_beyond_64_bits_is_a_range_error():
         assert margin(frame, hkscc_participant(DAY, **more)).total > 5 * 10**16
     with pytest.raises(RangeError):
         margin(frame, hkscc_participant(DAY, **floor, **multiplier))
+
+
+@pytest.mark.xfail(
+    reason="LiquidationAddon.amount adds its two levels without a check", raises=AssertionError
+)
+def test_both_levels_of_the_liquidation_addon_beyond_64_bits_are_a_range_error():
+    """10^12 units of 6,000 HKD at 10 are 6 × 10^18 cents on each level: either fits, the sum does not."""
+    columns = {"bucket_rate": 10.0, "beta": 1.0, "cash_delta": 6e3}
+    liquidation = MARKET.liquidation.with_columns(
+        threshold=pl.lit(0, pl.Int64), **{k: pl.lit(v) for k, v in columns.items()}
+    )
+    with pytest.raises(RangeError):
+        margin(
+            frame_of([("2800", 10**12, 0.0, 1.0)]),
+            hkscc_participant(DAY),
+            parameters=replace(MARKET, liquidation=liquidation),
+        )
 
 
 # Many participants, and forms of the input.
@@ -358,13 +400,7 @@ def test_polars_pandas_and_mappings_agree(frame, participant):
     assert margin(arrays, participant).to_dict() == expected
 
 
-unread_name = pytest.mark.xfail(reason="hkscc_margin reads the participant's name from Polars frames only")
-
-
-@pytest.mark.parametrize(
-    "form",
-    ["polars", pytest.param("pandas", marks=unread_name), pytest.param("mapping", marks=unread_name)],
-)
+@pytest.mark.parametrize("form", ["polars", "pandas", "mapping"])
 def test_a_column_of_one_participant_names_the_result(form):
     frame = owned(frame_of([(STOCKS[0], 5, 1.0, 2.0)]), ["P7"])
     plain = frame.to_dict(as_series=False)
@@ -372,7 +408,26 @@ def test_a_column_of_one_participant_names_the_result(form):
     assert margin(given_, hkscc_participant(DAY)).participant == "P7"
 
 
-@pytest.mark.xfail(reason="Polars passes a + 0.0 over, so that a negative zero of a frame stays and is hashed")
+@pytest.mark.xfail(reason="a lone value of participant is read letter by letter")
+def test_a_mapping_of_lone_values_is_one_position():
+    one = {
+        "participant": "P7",
+        "instrument": STOCKS[0],
+        "quantity": 5,
+        "contract_value": 1.0,
+        "market_value": 2.0,
+    }
+    assert margin(one, hkscc_participant(DAY)).participant == "P7"
+
+
+@pytest.mark.parametrize(
+    "frame", [pytest.param(None, marks=pytest.mark.xfail(reason="TypeError")), "positions", [1, 2]]
+)
+def test_what_is_no_table_is_an_input_error(frame):
+    with pytest.raises(InputError):
+        margin(frame, hkscc_participant(DAY))
+
+
 @pytest.mark.parametrize("rounding", ["guide", "none"])
 def test_a_negative_zero_is_a_zero(rounding):
     plain = [(STOCKS[0], 0, 0.0, 0.0), (STOCKS[1], 5, 0.0, 10.0)]
@@ -407,7 +462,9 @@ def small_market(returns, *, flat=(), confidence="0.9", counts=(4, 6)) -> HksccP
     empty = {name: pl.DataFrame(schema=schema) for name, schema in TABLE_SCHEMAS.items()}
     codes = [chr(ord("A") + i) for i in range(len(returns))]
     liquidation = [(code, 0.0, 0.0, 10**12, 1.0) for code in codes]
-    measures = [TailMeasure(weight=0.5, confidence=Decimal(confidence), scenario_count=count) for count in counts]
+    measures = [
+        TailMeasure(weight=0.5, confidence=Decimal(confidence), scenario_count=count) for count in counts
+    ]
     return HksccParameters(
         valuation_date=DAY,
         historical=measures[0],
@@ -436,20 +493,37 @@ PLAIN = {"portfolio_margin_floor_rate": 0.0, "margin_credit": 0.0, "hedging_inst
     ("gain_tail", "values", "expected", "warning"),
     [
         # A falls 1%, so a short of 100,000 gains 1,000 in every scenario.
-        ("absolute", [("A", -100_000)], 1000, "of the other Tier P instruments is a gain; .* gain_tail = 'absolute'"),
+        (
+            "absolute",
+            [("A", -100_000)],
+            1000,
+            "of the other Tier P instruments is a gain; .* gain_tail = 'absolute'",
+        ),
         ("zero", [("A", -100_000)], 0, "of the other Tier P instruments is a gain; .* gain_tail = 'zero'"),
         ("absolute", [("A", 100_000)], 1000, None),
         ("zero", [("A", 100_000)], 1000, None),
         # B is an IPO stock that falls 2%: a long of 80,000 loses 1,600, and A's gain of 1,000 is set against it.
-        ("absolute", [("A", -100_000), ("B", 80_000)], 600, "other Tier P .* is a gain; the gain reduces the loss"),
-        ("zero", [("A", -100_000), ("B", 80_000)], 600, "other Tier P .* is a gain; the gain reduces the loss"),
+        (
+            "absolute",
+            [("A", -100_000), ("B", 80_000)],
+            600,
+            "other Tier P .* is a gain; the gain reduces the loss",
+        ),
+        (
+            "zero",
+            [("A", -100_000), ("B", 80_000)],
+            600,
+            "other Tier P .* is a gain; the gain reduces the loss",
+        ),
         # The other way round: a gain of 1,600 on B and a loss of 1,000 on A sum to a gain of 600.
         ("absolute", [("A", 100_000), ("B", -80_000)], 600, "blended tail of B is a gain; the sum over"),
         ("zero", [("A", 100_000), ("B", -80_000)], 0, "blended tail of B is a gain; the sum over"),
     ],
 )
 def test_gain_tail(gain_tail, values, expected, warning):
-    participant = hkscc_participant(DAY, **PLAIN, gain_tail=gain_tail, ipo_stocks=["B"], position_limit_addon_reported=0.0)
+    participant = hkscc_participant(
+        DAY, **PLAIN, gain_tail=gain_tail, ipo_stocks=["B"], position_limit_addon_reported=0.0
+    )
     result = hkscc_margin(held(*values), small_market([-0.01, -0.02]), participant)
     assert result.amount("portfolio margin") == expected
     if warning is None:
@@ -475,7 +549,10 @@ def test_the_floor_binds_where_it_is_larger():
         # Long X 1,000 at 12%, short Y 600 at 12%, long Z 100 at 30%; multiplier 2.
         ({}, 2 * (120 + 30)),  # by rate: X and Y together, the long side is larger; Z alone
         ({"Y": "apart"}, 2 * (120 + 72 + 30)),
-        ({"X": "one", "Y": "one", "Z": "one"}, 2 * (120 + 30)),  # long 1,100 against 600: both longs at their rates
+        (
+            {"X": "one", "Y": "one", "Z": "one"},
+            2 * (120 + 30),
+        ),  # long 1,100 against 600: both longs at their rates
         ({"Y": "two", "Z": "two"}, 2 * (120 + 72)),  # short 600 against long 100
         ({"unheld": "two"}, 2 * (120 + 30)),
     ],
@@ -497,11 +574,19 @@ def test_sub_margin_groups(groups, expected):
         ({"apportioned_liquid_capital": 30_000.0, "liquid_capital_multiplier": 2.0}, 100, "liquid capital"),
         ({"apportioned_liquid_capital": 90_000.0, "liquid_capital_cap": 20_000.0}, 25, "liquid capital"),
         (
-            {"apportioned_liquid_capital": 90_000.0, "liquid_capital_cap": 20_000.0, "liquid_capital_cap_in_force": True},
+            {
+                "apportioned_liquid_capital": 90_000.0,
+                "liquid_capital_cap": 20_000.0,
+                "liquid_capital_cap_in_force": True,
+            },
             200,
             "cap on liquid capital",
         ),
-        ({"apportioned_liquid_capital": 60_000.0, "margin_credit": 5000.0}, 500, "liquid capital"),  # 40% x 125%
+        (
+            {"apportioned_liquid_capital": 60_000.0, "margin_credit": 5000.0},
+            500,
+            "liquid capital",
+        ),  # 40% x 125%
         ({"apportioned_liquid_capital": 60_000.0, "position_limit_addon_reported": 7.0}, 7, "as reported"),
     ],
 )

@@ -6,7 +6,10 @@ tails are 2 of 20 and 3 of 21 (⌈0.1 × 21⌉).
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEADER = {
     "Valuation_DT": "5/1/2026",

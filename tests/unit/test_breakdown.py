@@ -40,7 +40,12 @@ def test_a_leaf_needs_no_parts():
 
 @pytest.mark.parametrize(
     ("amount", "decimals", "value"),
-    [(600, 2, "6.00"), (-1, 6, "-0.000001"), (7, 0, "7"), (9_199_999_999_999_999_999, 2, "91999999999999999.99")],
+    [
+        (600, 2, "6.00"),
+        (-1, 6, "-0.000001"),
+        (7, 0, "7"),
+        (9_199_999_999_999_999_999, 2, "91999999999999999.99"),
+    ],
 )
 def test_the_value_is_exact(amount, decimals, value):
     assert str(Component(name="x", amount=amount, decimals=decimals).value) == value
@@ -54,7 +59,9 @@ def test_walk_is_parents_first_with_depth():
 def test_find():
     assert TREE.find("short").amount == -50
     assert TREE.find("total") is TREE
-    with pytest.raises(KeyError, match="no component 'shorts'; there are: total, margin, long, short, credit"):
+    with pytest.raises(
+        KeyError, match="no component 'shorts'; there are: total, margin, long, short, credit"
+    ):
         TREE.find("shorts")
 
 

@@ -8,13 +8,17 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import crossmargin
 from crossmargin import cli
+from crossmargin.formats.span.positions import read_span_positions
+from crossmargin.formats.span.recognition import read_span_parameters
+from crossmargin.models.span.margin import span_margin
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -25,7 +29,8 @@ RUN = [ROOT / "README.md", *sorted((DOCS / "how-to").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
-RULE = re.compile(r"^\| (HKSCC-[A-Z]+-\d+) \| .+ \| (§[^|]+) \| `([^`]+)` \| (?:`(\w+)`|—) \|$", re.MULTILINE)
+RULE_IDS = {"hkscc": r"HKSCC-[A-Z]+-\d+", "span": r"SPAN-[A-Z]+-\d+"}
+SOURCES = {"hkscc": "§[^|]+", "span": "(?:Components|PRiME|HKEX|layout|NSE|choice)[^|]*"}
 
 
 def named(page: Path) -> str:
@@ -113,21 +118,26 @@ def test_the_site_has_every_page():
     assert site["theme"]["font"] is False, "a font would be fetched from a network"
 
 
-RULES = RULE.findall((DOCS / "concepts" / "hkscc-margin.md").read_text(encoding="utf-8"))
+def rules(family: str) -> list[tuple[str, str, str]]:
+    """Return id, module and test of every rule in the page of a method."""
+    row = rf"^\| ({RULE_IDS[family]}) \| .+ \| {SOURCES[family]} \| `([^`]+)` \| (?:`(\w+)`|—) \|$"
+    page = (DOCS / "concepts" / f"{family}-margin.md").read_text(encoding="utf-8")
+    return re.findall(row, page, re.MULTILINE)
 
 
-def test_every_rule_is_in_the_table_once():
-    text = (DOCS / "concepts" / "hkscc-margin.md").read_text(encoding="utf-8")
-    ids = [rule[0] for rule in RULES]
-    assert ids == re.findall(r"HKSCC-[A-Z]+-\d+", text), "an id outside its row, or a row that does not parse"
+@pytest.mark.parametrize("family", RULE_IDS)
+def test_every_rule_is_in_the_table_once(family):
+    text = (DOCS / "concepts" / f"{family}-margin.md").read_text(encoding="utf-8")
+    ids = [rule for rule, _, _ in rules(family)]
+    assert ids == re.findall(RULE_IDS[family], text), "an id outside its row, or a row that does not parse"
     assert len(ids) == len(set(ids))
 
 
 @pytest.mark.parametrize(
-    ("rule", "module", "test"), [(rule, module, test) for rule, _, module, test in RULES]
+    ("family", "rule", "module", "test"), [(family, *rule) for family in RULE_IDS for rule in rules(family)]
 )
-def test_every_rule_has_its_module_and_its_test(rule, module, test):
-    home = "crossmargin" + (module if module.startswith(".") else f".models.hkscc.{module}")
+def test_every_rule_has_its_module_and_its_test(family, rule, module, test):
+    home = "crossmargin" + (module if module.startswith(".") else f".models.{family}.{module}")
     assert (ROOT / "src" / home.replace(".", "/")).with_suffix(".py").is_file(), module
     if not test:
         pytest.skip(f"{rule} has no test of its own")
@@ -135,11 +145,17 @@ def test_every_rule_has_its_module_and_its_test(rule, module, test):
     assert any(f"\ndef {test}(" in source for source in sources), test
 
 
+def glossary_terms() -> set[str]:
+    """Return the headings, and the terms of those that have several."""
+    headings = HEADING.findall(prose(DOCS / "glossary.md"))
+    return {*headings, *(term for heading in headings for term in heading.split(", "))}
+
+
 def test_every_component_of_a_result_is_in_the_glossary():
     folder = ROOT / "examples" / "hkscc"
     parameters = crossmargin.read_rpf01(folder / "RPF01.csv")
     positions = crossmargin.read_marginable_positions(folder / "positions.csv")
-    terms = {term for heading in HEADING.findall(prose(DOCS / "glossary.md")) for term in heading.split(", ")}
+    terms = glossary_terms()
     for given in ({}, {"portfolio_margin_floor_rate": 0.9}, {"gain_tail": "zero"}):
         participant = crossmargin.hkscc_participant(parameters.valuation_date, ipo_stocks=["3106"], **given)
         margin = crossmargin.hkscc_margin(positions, parameters, participant)
@@ -148,11 +164,30 @@ def test_every_component_of_a_result_is_in_the_glossary():
         assert names <= terms
 
 
+def test_every_component_of_a_span_result_is_in_the_glossary():
+    parameters = read_span_parameters(ROOT / "examples" / "span" / "rpf.spn")
+    commodities = parameters.commodities.with_columns(
+        short_option_minimum=pl.lit(1e6), cap_option_value=pl.col("commodity") == "S0004"
+    )
+    demanding = replace(parameters, commodities=commodities)
+    book = read_span_positions(ROOT / "examples" / "span" / "positions.csv")
+    bought = book.filter(pl.col("exchange") == "SYO", pl.col("quantity") > 0)
+    names = {
+        re.sub(r"^(combined commodity) .*", r"\1", node.name)
+        for held, given in ((book, parameters), (book, demanding), (bought, demanding))
+        for tree in span_margin(held, given).breakdowns.values()
+        for _, node in tree.walk()
+    }
+    assert names <= glossary_terms()
+    assert {"short option minimum and adjustment", "option value not counted, and rounding"} <= names
+    assert "option value beyond the risk, not paid out" in names
+
+
 def test_terms_stand_in_order_and_name_their_source():
     headings = HEADING.findall(prose(DOCS / "glossary.md"))[1:]
     assert headings == sorted(headings, key=lambda term: term.lower().replace("-", " "))
     for section in prose(DOCS / "glossary.md").split("\n## ")[1:]:
-        assert re.search(r"(Guide §|This project|CPMI-IOSCO)[^\n]*\.$", section.strip()), section
+        assert re.search(r"(Guide §|This project|CPMI-IOSCO|CME, |HKEX, )[^\n]*\.$", section.strip()), section
 
 
 def test_generated_pages_are_what_the_code_says():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import polars as pl
 import pytest
 from rpf01_text import rpf01_lines, write_lines
@@ -27,11 +29,11 @@ def market(folder, *, without=(), more=()):
 
 def refused(frame, parameters, *, many=None, **settings):
     participant = hkscc_participant(parameters.valuation_date, **settings)
+    call = partial(hkscc_margins, participants=dict.fromkeys(many or [], participant))
+    if not many:
+        call = partial(hkscc_margin, participant=participant)
     with pytest.raises(InputError) as caught:
-        if many:
-            hkscc_margins(frame, parameters, dict.fromkeys(many, participant))
-        else:
-            hkscc_margin(frame, parameters, participant)
+        call(frame, parameters=parameters)
     return [(bad.file, bad.line, bad.field, bad.value, bad.rule) for bad in caught.value.records]
 
 
@@ -39,7 +41,13 @@ GOOD = ("700", 10, 4000.0, 4100.0)
 
 
 def test_the_market_margins_what_it_knows(tmp_path):
-    rows = [GOOD, ("26883", -5, -1.0, -2.0), ("8001", 1, 2.0, 3.0), ("DSP700", 1, 0.0, 12.5), ("DIV700", 0, -5.0, 0.0)]
+    rows = [
+        GOOD,
+        ("26883", -5, -1.0, -2.0),
+        ("8001", 1, 2.0, 3.0),
+        ("DSP700", 1, 0.0, 12.5),
+        ("DIV700", 0, -5.0, 0.0),
+    ]
     parameters = market(tmp_path)
     assert hkscc_margin(positions(*rows), parameters, hkscc_participant(parameters.valuation_date)).total >= 0
 
@@ -47,7 +55,14 @@ def test_the_market_margins_what_it_knows(tmp_path):
 def test_instruments_without_parameters(tmp_path):
     """A stock that has only an entitlement or a liquidation record counts as unknown; so does SRI700."""
     parameters = market(tmp_path, more=["9999,4,0.1,1,1,1", "5,7,3,1,0,0"])
-    rows = [("1", 1, 0.0, 1.0), GOOD, ("SRI700", 1, 0.0, 1.0), ("9999", 1, 0.0, 1.0), GOOD, ("5", 1, 0.0, 1.0)]
+    rows = [
+        ("1", 1, 0.0, 1.0),
+        GOOD,
+        ("SRI700", 1, 0.0, 1.0),
+        ("9999", 1, 0.0, 1.0),
+        GOOD,
+        ("5", 1, 0.0, 1.0),
+    ]
     assert refused(positions(*rows), parameters) == [
         ("positions", 1, "instrument", "1", KNOWN),
         ("positions", 3, "instrument", "SRI700", KNOWN),
@@ -92,7 +107,15 @@ def test_the_hedging_instrument_is_needed_only_by_who_has_a_group(tmp_path):
 
 @pytest.mark.parametrize(
     ("quantity", "market_value", "bad"),
-    [(1, -1.0, True), (-1, 1.0, True), (0, 1.0, True), (0, -1.0, True), (1, 0.0, False), (0, 0.0, False), (-1, -1.0, False)],
+    [
+        (1, -1.0, True),
+        (-1, 1.0, True),
+        (0, 1.0, True),
+        (0, -1.0, True),
+        (1, 0.0, False),
+        (0, 0.0, False),
+        (-1, -1.0, False),
+    ],
 )
 def test_the_sign_of_the_market_value(tmp_path, quantity, market_value, bad):
     frame = positions(GOOD, ("2800", quantity, 0.0, market_value))
@@ -119,8 +142,13 @@ def test_every_bad_position_is_listed_with_its_row(tmp_path):
 
 @pytest.mark.parametrize(
     ("column", "value", "shown"),
-    [("quantity", 1.5, "1.5"), ("market_value", float("nan"), "nan"), ("contract_value", float("inf"), "inf")]
-    + [("quantity", 10**12 + 1, "1000000000001"), ("market_value", 1.1e12, "1100000000000.0")],
+    [
+        ("quantity", 1.5, "1.5"),
+        ("market_value", float("nan"), "nan"),
+        ("contract_value", float("inf"), "inf"),
+        ("quantity", 10**12 + 1, "1000000000001"),
+        ("market_value", 1100000000000.0, "1100000000000.0"),
+    ],
 )
 def test_a_bad_number_in_a_frame(tmp_path, column, value, shown):
     frame = positions(GOOD, GOOD).to_dict(as_series=False)

@@ -75,7 +75,12 @@ def test_the_set_holds_from_its_day():
 
 def test_before_the_first_set_every_house_value_must_be_given(tmp_path):
     rule = "a value: no parameter set of the house is known for 2020-01-02"
-    missing = ["guarantee_fund_predefined_limit", "hedging_instrument", "minimum_tick", "portfolio_margin_floor_rate"]
+    missing = [
+        "guarantee_fund_predefined_limit",
+        "hedging_instrument",
+        "minimum_tick",
+        "portfolio_margin_floor_rate",
+    ]
     day = date(2020, 1, 2)
     assert refused(tmp_path, "margin_credit = 1\n", day) == [(0, name, "", rule) for name in missing]
     text = "margin_credit = 1\nguarantee_fund_predefined_limit = 2\nminimum_tick = 3\nportfolio_margin_floor_rate = 4\n"
@@ -107,11 +112,17 @@ def test_a_bad_number(tmp_path, key, text, value, rule):
     ("text", "expected"),
     [
         ("hedging_instrument = 2800\n", (1, "hedging_instrument", "2800", "Input should be a valid string")),
-        ("holiday_addon_in_force = 1\n", (1, "holiday_addon_in_force", "1", "Input should be a valid boolean")),
+        (
+            "holiday_addon_in_force = 1\n",
+            (1, "holiday_addon_in_force", "1", "Input should be a valid boolean"),
+        ),
         ('ipo_stocks = "700"\n', (1, "ipo_stocks", "700", "Input should be a valid list")),
         ('ipo_stocks = ["700", 5]\n', (1, "ipo_stocks.1", "5", "Input should be a valid string")),
         ('gain_tail = "one"\n', (1, "gain_tail", "one", "Input should be 'absolute' or 'zero'")),
-        ('\n[sub_margin_groups]\n"8001" = 3\n', (3, "sub_margin_groups.8001", "3", "Input should be a valid string")),
+        (
+            '\n[sub_margin_groups]\n"8001" = 3\n',
+            (3, "sub_margin_groups.8001", "3", "Input should be a valid string"),
+        ),
         ("sub_margin_groups = 5\n", (1, "sub_margin_groups", "5", "Input should be a valid dictionary")),
         (
             "liquid_capital_cap_in_force = true\n",
@@ -172,7 +183,10 @@ def test_a_number_of_thousands_of_digits(tmp_path):
         (b"", (1, "", "", "a file with records in it")),
         (b"margin_credit = 5", (1, "", "margin_credit = 5", CUT_RULE)),
         (b"# x\nmargin_credit = 5\0\n", (2, "", "margin_credit = 5\0", "a text file in UTF-8")),
-        (b'# x\n\nhedging_instrument = "\xff"\n', (3, "", 'hedging_instrument = "\ufffd"', "a text file in UTF-8")),
+        (
+            b'# x\n\nhedging_instrument = "\xff"\n',
+            (3, "", 'hedging_instrument = "\ufffd"', "a text file in UTF-8"),
+        ),
     ],
 )
 def test_a_file_that_is_no_text(tmp_path, content, expected):
@@ -213,6 +227,10 @@ def test_text_of_any_kind_is_written_and_read(tmp_path):
 
 def test_the_usable_liquid_capital():
     """By hand: 100 × 2 = 200; a cap of 150 counts only where it is in force."""
-    given = {"apportioned_liquid_capital": 100.0, "liquid_capital_multiplier": 2.0, "liquid_capital_cap": 150.0}
+    given = {
+        "apportioned_liquid_capital": 100.0,
+        "liquid_capital_multiplier": 2.0,
+        "liquid_capital_cap": 150.0,
+    }
     assert hkscc_participant(DAY, **given).usable_liquid_capital == 200
     assert hkscc_participant(DAY, **given, liquid_capital_cap_in_force=True).usable_liquid_capital == 150

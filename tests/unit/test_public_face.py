@@ -59,6 +59,8 @@ def test_an_unknown_attribute():
 
 
 def test_importing_costs_nothing():
-    code = "import crossmargin, sys; print(sorted({'numpy', 'polars', 'numba', 'pydantic'} & set(sys.modules)))"
+    code = (
+        "import crossmargin, sys; print(sorted({'numpy', 'polars', 'numba', 'pydantic'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603
     assert done.stdout.strip() == "[]"

@@ -102,13 +102,16 @@ def test_wrong_missing_and_duplicate_columns_are_all_listed(tmp_path):
 
 def test_no_header(tmp_path):
     fields = ROWS[0].split(",")
-    expected = [*((1, "column", name, MISSING) for name in COLUMNS), *((1, "column", x, KNOWN) for x in fields)]
+    expected = [
+        *((1, "column", name, MISSING) for name in COLUMNS),
+        *((1, "column", x, KNOWN) for x in fields),
+    ]
     assert refused(write(tmp_path, ROWS[0])) == sorted(expected)
 
 
 def test_columns_in_another_order_and_case(tmp_path, frame):
     path = write(tmp_path, "marketvaluehkd,QUANTITY, InstrumentID ,ContractValueHKD")
-    turned = [",".join([m, q, i, c]) for i, q, c, m in (row.split(",") for row in ROWS)]
+    turned = [f"{m},{q},{i},{c}" for i, q, c, m in (row.split(",") for row in ROWS)]
     path.write_text(path.read_text() + "\n".join([*turned, ""]))
     assert read_marginable_positions(path).equals(frame)
 
@@ -202,7 +205,9 @@ def test_a_lone_carriage_return_is_no_line_end(tmp_path):
     path = write(tmp_path, HEADING, ROWS[0], ROWS[1] + "\r5,1,1,1")
     value = "5100.25\r5"
     assert refused(path) == [(3, "", ROWS[1] + "\r5,1,1,1", "a record of 4 fields, not 7")]
-    assert refused(write(tmp_path, HEADING, f"700,1,1,{value}")) == [(2, "MarketValueHKD", value, DECIMAL_RULE)]
+    assert refused(write(tmp_path, HEADING, f"700,1,1,{value}")) == [
+        (2, "MarketValueHKD", value, DECIMAL_RULE)
+    ]
 
 
 def test_blank_lines_at_the_end(tmp_path, frame):
@@ -242,7 +247,9 @@ def test_a_missing_file(tmp_path):
 
 
 def test_corporate_actions_themselves(tmp_path):
-    read = read_corporate_actions(write(tmp_path, ACTION_HEADING, ACTION, "2019-11-05,2019-11-06,GEM,8359,150,0.1,,,,,,"))
+    read = read_corporate_actions(
+        write(tmp_path, ACTION_HEADING, ACTION, "2019-11-05,2019-11-06,GEM,8359,150,0.1,,,,,,")
+    )
     day, ex_date = date(2019, 11, 5), date(2019, 11, 6)
     assert read.rows() == [
         (day, ex_date, "MAIN", "5", None, 2.0, "DIV5", -0.78, "DSP5", 0.13, "SRI5", 1.5),
@@ -292,7 +299,12 @@ def test_a_bad_value_of_corporate_actions(tmp_path, place, value, rule):
 
 
 def test_every_bad_record_of_corporate_actions_is_listed(tmp_path):
-    rows = [ACTION.replace("-0.78", "0.78").replace("MAIN", "?"), ACTION + ",", ACTION, ACTION.replace("5/11", "32/11")]
+    rows = [
+        ACTION.replace("-0.78", "0.78").replace("MAIN", "?"),
+        ACTION + ",",
+        ACTION,
+        ACTION.replace("5/11", "32/11"),
+    ]
     assert refused(write(tmp_path, ACTION_HEADING, *rows), read_corporate_actions) == [
         (2, "Cash Dividend Amount", "0.78", "at least -1e+12 and at most 0"),
         (2, "Market", "?", CODE_RULE),

@@ -52,7 +52,9 @@ def test_float64_misses_these_ties_on_its_own():
 
 # A product of six digits by four: at most 1e6 in size and 8 decimals, so that a number which is not a tie is
 # 1e-8 from one, and the slack of 2^-50 of 1e6 (below 1e-9) cannot reach it.
-factors = st.tuples(st.integers(-999_999, 999_999), st.integers(0, 4)).map(lambda p: Decimal(p[0]).scaleb(-p[1]))
+factors = st.tuples(st.integers(-999_999, 999_999), st.integers(0, 4)).map(
+    lambda p: Decimal(p[0]).scaleb(-p[1])
+)
 rates = st.integers(-9_999, 9_999).map(lambda units: Decimal(units).scaleb(-4))
 
 
@@ -114,7 +116,8 @@ def test_large_halves_go_away_from_zero_and_quarters_do_not(whole):
 
 
 @pytest.mark.parametrize(
-    ("amount", "expected"), [(2.9999999999999996, 3), (-2.9999999999999996, -3), (2.99, 2), (-2.99, -2), (-0.9, 0)]
+    ("amount", "expected"),
+    [(2.9999999999999996, 3), (-2.9999999999999996, -3), (2.99, 2), (-2.99, -2), (-0.9, 0)],
 )
 def test_toward_zero(amount, expected):
     assert toward_zero(amount) == expected

@@ -64,7 +64,10 @@ def test_the_file_itself_is_good(tmp_path):
     assert parameters.structured_product.rows() == [("26883", "700", -0.5, 100.0, -2.0)]
     assert parameters.tick.rows() == [("26883", 0.02, 0.5)]
     assert parameters.flat_rate.rows() == [("8001", 0.3)]
-    assert parameters.liquidation.rows() == [("700", 0.0022, 1.2, 300_000_000, 400.0), ("2800", 0.002, 1.0, 250_000_000, 25.0)]
+    assert parameters.liquidation.rows() == [
+        ("700", 0.0022, 1.2, 300_000_000, 400.0),
+        ("2800", 0.002, 1.0, 250_000_000, 25.0),
+    ]
 
 
 # The header.
@@ -176,7 +179,9 @@ def test_no_table_heading(tmp_path):
 # Returns.
 
 
-@pytest.mark.parametrize(("counts", "types"), [({"HVaR_Scen_Count": "19"}, 1), ({"SVaR_Scen_Count": "20"}, 2)])
+@pytest.mark.parametrize(
+    ("counts", "types"), [({"HVaR_Scen_Count": "19"}, 1), ({"SVaR_Scen_Count": "20"}, 2)]
+)
 def test_a_count_that_disagrees_with_the_header(tmp_path, counts, types):
     """Every record of that FieldType is named."""
     here, said = {1: (20, 19), 2: (21, 20)}[types]
@@ -198,8 +203,29 @@ def test_one_record_of_another_count(tmp_path, change):
 
 @pytest.mark.parametrize(
     "value",
-    ["abc", "NaN", "nan", "inf", "-inf", "1e5", "1E-3", "", " 0.1", "+0.1", "0.12345678901", ".5", "5.", "--1", "0x"]
-    + ["100.0000000001", "-101", "1" * 16, "0x1", "1_000", "٣"],
+    [
+        "abc",
+        "NaN",
+        "nan",
+        "inf",
+        "-inf",
+        "1e5",
+        "1E-3",
+        "",
+        " 0.1",
+        "+0.1",
+        "0.12345678901",
+        ".5",
+        "5.",
+        "--1",
+        "0x",
+        "100.0000000001",
+        "-101",
+        "1" * 16,
+        "0x1",
+        "1_000",
+        "٣",
+    ],
 )
 @pytest.mark.parametrize(("name", "place"), [("700 HVaR", 1), ("26883 SVaR", 20)])
 def test_a_bad_return(tmp_path, name, place, value):
@@ -312,7 +338,8 @@ def test_too_few_and_too_many_fields(tmp_path, name, count):
 
 
 @pytest.mark.parametrize(
-    ("name", "field_type"), [("8001 rate", 3), ("700 liquidation", 4), ("26883 product", 5), ("26883 tick", 6)]
+    ("name", "field_type"),
+    [("8001 rate", 3), ("700 liquidation", 4), ("26883 product", 5), ("26883 tick", 6)],
 )
 def test_a_duplicate_record(tmp_path, name, field_type):
     lines = [*rpf01_lines(), RECORDS[name]]
@@ -358,7 +385,12 @@ def test_everything_that_is_wrong_is_listed_at_once(tmp_path):
         (last - 3, "InstrumentId", "2800", NOT_BOTH),
         (last - 2, "FieldType", "9", TYPE_RULE),
         (last - 1, "InstrumentId", "700", "one record of FieldType 4"),
-        (last, "InstrumentId", "2800", f"one record of FieldType 1; there is one in line {moved['2800 HVaR']}"),
+        (
+            last,
+            "InstrumentId",
+            "2800",
+            f"one record of FieldType 1; there is one in line {moved['2800 HVaR']}",
+        ),
     ]
 
 

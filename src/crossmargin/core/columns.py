@@ -35,6 +35,7 @@ __all__ = [
     "require_number",
     "require_range",
     "require_rates",
+    "without_negative_zero",
 ]
 
 NUMBER_LIMIT: Final = 10**12
@@ -81,6 +82,11 @@ def _where(values: pl.Series, admitted: pl.Series) -> pl.Series:
     return pl.select(pl.when(admitted).then(values)).to_series()
 
 
+def without_negative_zero(numbers: pl.Series) -> pl.Series:
+    """Return the numbers with 0 for −0, which prints and hashes unlike it."""
+    return pl.select(pl.when(numbers != 0).then(numbers).when(numbers.is_not_null()).then(0.0)).to_series()
+
+
 def _to_text(raw: pl.Series) -> pl.Series:
     text = raw.cast(pl.String)
     return _where(text, (text.str.strip_chars() == text) & (text != ""))
@@ -88,7 +94,7 @@ def _to_text(raw: pl.Series) -> pl.Series:
 
 def _to_float(raw: pl.Series) -> pl.Series:
     number = raw.cast(pl.Float64, strict=False)
-    return _where(number + 0.0, number.is_finite() & (number.abs() <= NUMBER_LIMIT))
+    return _where(without_negative_zero(number), number.is_finite() & (number.abs() <= NUMBER_LIMIT))
 
 
 def _to_whole(raw: pl.Series) -> pl.Series:

@@ -15,7 +15,16 @@ from jaxtyping import Float64, Int64
 
 from crossmargin.errors import RangeError
 
-__all__ = ["TIE_SLACK", "TIE_SLACK_MAX", "half_away", "roundup", "to_minor", "toward_zero"]
+__all__ = [
+    "TIE_SLACK",
+    "TIE_SLACK_MAX",
+    "exact_sums",
+    "exact_total",
+    "half_away",
+    "roundup",
+    "to_minor",
+    "toward_zero",
+]
 
 TIE_SLACK: Final = 2.0**-50
 """Share of a number by which a decimal tie may be missed: eight float64 units in the last place."""
@@ -67,3 +76,36 @@ def to_minor(amount: Float64[np.ndarray, "*shape"] | float, decimals: int) -> In
     if not np.all(np.abs(scaled) < INT64_LIMIT):  # also false for NaN
         raise RangeError(f"an amount is beyond ±{INT64_LIMIT / 10.0**decimals:.3g}, the published range")
     return half_away(scaled).astype(np.int64)
+
+
+def exact_total(*amounts: Int64[np.ndarray, "*shape"]) -> Int64[np.ndarray, "*shape"]:
+    """Add integer amounts.
+
+    Raises
+    ------
+    RangeError
+        If a sum does not fit into 64 bits.
+    """
+    _require_range(np.asarray(sum(np.asarray(amount, np.float64) for amount in amounts)))
+    return np.asarray(sum(amounts))
+
+
+def exact_sums(
+    amounts: Int64[np.ndarray, " n"], owner: Int64[np.ndarray, " n"], count: int
+) -> Int64[np.ndarray, " count"]:
+    """Add integer amounts by owner, a number from 0 to ``count`` − 1.
+
+    Raises
+    ------
+    RangeError
+        If a sum does not fit into 64 bits.
+    """
+    _require_range(np.bincount(owner, np.abs(amounts.astype(np.float64)), count))
+    totals = np.zeros(count, np.int64)
+    np.add.at(totals, owner, amounts)
+    return totals
+
+
+def _require_range(total: Float64[np.ndarray, "*shape"]) -> None:
+    if not np.all(np.abs(total) < INT64_LIMIT):
+        raise RangeError("a sum of amounts is beyond the range of published integers, 64 bits")

@@ -61,7 +61,9 @@ def write_span_sample(
     )
     held = synthetic_span_positions(seed, parameters, accounts, positions)
     folder.mkdir(parents=True, exist_ok=True)
-    legs = parameters.intra_legs.with_columns(pl.col("month").fill_null(""))  # as the positional reader has it
+    legs = parameters.intra_legs.with_columns(
+        pl.col("month").fill_null("")
+    )  # as the positional reader has it
     write_positional(replace(parameters, intra_legs=legs), folder / "rpf.lis")
     write_spn(parameters, folder / "rpf.spn")
     texts = held.select(field.text(held[field.name]).alias(field.title) for field in FIELDS)

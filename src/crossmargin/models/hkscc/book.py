@@ -11,7 +11,7 @@ import polars as pl
 from jaxtyping import Bool, Float64, Int32, Int64
 
 from crossmargin.core.columns import require_columns
-from crossmargin.core.rounding import to_minor
+from crossmargin.core.rounding import exact_sums, to_minor
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.models.hkscc.netting import net
 
@@ -89,10 +89,8 @@ class Book:
     def sums(
         self, minor: Int64[np.ndarray, " n"], owner: Int32[np.ndarray, " n"]
     ) -> Int64[np.ndarray, " participants"]:
-        """Add integer amounts by participant."""
-        totals = np.zeros(len(self.participants), np.int64)
-        np.add.at(totals, owner, minor)
-        return totals
+        """Add integer amounts by participant; ``RangeError`` where a sum does not fit."""
+        return exact_sums(minor, owner, len(self.participants))
 
 
 def make_book(

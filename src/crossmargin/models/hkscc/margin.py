@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
@@ -184,9 +184,9 @@ def hkscc_margin(
 
 
 def _only_name(positions: FrameInput) -> str:
-    if isinstance(positions, pl.DataFrame) and "participant" in positions.columns and len(positions):
-        return str(positions["participant"][0])
-    return UNNAMED
+    names: Any = getattr(positions, "columns", positions)
+    values = list(positions["participant"]) if "participant" in list(names) else []
+    return str(values[0]) if values else UNNAMED
 
 
 def hkscc_margins(

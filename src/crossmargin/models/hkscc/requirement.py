@@ -5,13 +5,13 @@ Everything here is integer arithmetic in published units, on arrays with one pla
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from crossmargin.core.rounding import half_away
+from crossmargin.core.rounding import exact_total, half_away
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +36,7 @@ class Charges:
     @property
     def total(self) -> Int64[np.ndarray, " participants"]:
         """Sum of the five."""
-        margins = self.portfolio_margin + self.flat_rate_margin + self.corporate_action_margin
-        return margins + self.liquidation_addon + self.structured_product_addon
+        return exact_total(*(getattr(self, item.name) for item in fields(self)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,8 +67,8 @@ class Requirement:
     @property
     def total(self) -> Int64[np.ndarray, " participants"]:
         """Total MTM and margin requirement (§3.2.7); the guarantee fund collateral is outside it."""
-        margin = self.net_margin_after_credit + self.mark_requirement
-        return margin + self.position_limit_addon + self.credit_risk_addon + self.adhoc_addon
+        margin = (self.net_margin_after_credit, self.mark_requirement)
+        return exact_total(*margin, self.position_limit_addon, self.credit_risk_addon, self.adhoc_addon)
 
 
 def requirement(
@@ -97,7 +96,7 @@ def requirement(
         return book.minor(np.array([float(getattr(one, name)) for one in participants]))
 
     holiday = _holiday_addon(book, parameters, participants, charges)
-    before_rounding = charges.total + holiday
+    before_rounding = exact_total(charges.total, holiday)
     aggregate = _rounded_up(before_rounding, parameters.rounding * unit, book)
     if mark is None:
         mark = book.sums(book.minor(book.market_value) - book.minor(book.contract_value), book.owner)

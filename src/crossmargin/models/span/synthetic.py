@@ -152,7 +152,7 @@ def synthetic_span_parameters(
         Writing them in either format and reading them back gives them again, but for the order of products.
     """
     assert 1 <= index_families <= FAMILIES_MAX, index_families
-    assert 0 <= min(stock_futures, stock_classes), "no fewer than none"
+    assert min(stock_futures, stock_classes) >= 0, "no fewer than none"
     assert max(stock_futures, stock_classes) <= STOCKS_MAX, "at most 9,999 of each"
     assert MONTHS_MIN <= months <= MONTHS_MAX, months
     assert 1 <= strikes <= STRIKES_MAX, strikes
@@ -330,7 +330,7 @@ def _futures(
 def _options(
     product: _Product, months: Sequence[_Month], strikes: int, style: ExerciseStyle, steps: int
 ) -> tuple[pl.DataFrame, Float64[np.ndarray, "series 16"]]:
-    """Calls and puts of every strike and month, valued and scanned."""
+    """Make the calls and puts of every strike and month, valued and scanned."""
     is_index = product.row["exchange"] == FUTURES_EXCHANGE
     underlying = product.underlying
     ladders = [_strikes(underlying, month, strikes) for month in months]
@@ -409,7 +409,7 @@ def _series(
         "option_style": row["option_style"],
         "price_scan_range": product.underlying.price_scan_range,
     }
-    columns = {name: [value] * count for name, value in shared.items()} | own
+    columns: Row = {name: [value] * count for name, value in shared.items()} | own
     columns["delta_month"] = columns["expiry"]
     columns["composite_delta"] = np.round(arrays.composite_delta, 4) + 0.0
     schema = SPAN_SCHEMAS["series"]
