@@ -4,9 +4,10 @@ VENV ?= .venv
 UV := .tools/bin/uv
 BIN := $(VENV)/bin
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python
+FUZZ_SECONDS ?= 60
 SYNC = $(UV) pip sync --quiet --python $(BIN)/python --require-hashes
 
-.PHONY: demo test check bench docs lock clean
+.PHONY: demo test check bench docs fuzz lock clean
 
 ## demo: margin the sample portfolio that ships with the project
 demo: $(VENV)/.core
@@ -33,11 +34,17 @@ bench: $(VENV)/.dev
 docs: $(VENV)/.docs
 	$(BIN)/zensical build
 
+## fuzz: every reader for FUZZ_SECONDS each; Python 3.11 only
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python tests/fuzz/fuzz_readers.py --seconds $(FUZZ_SECONDS) --findings build/fuzz
+
 ## lock: resolve the hash-pinned requirement files again
 lock: $(UV)
 	$(UV) pip compile -q --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements/core.txt
 	$(UV) pip compile -q --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev -o requirements/dev.txt
 	$(UV) pip compile -q --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev --group docs -o requirements/docs.txt
+	# Not universal: the newest atheris has no wheel for 3.11, and it is what a universal resolution takes.
+	$(UV) pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group fuzz -o requirements/fuzz.txt
 	printf 'uv\n' | $(UV) pip compile -q --universal --generate-hashes --no-emit-index-url --no-header - -o requirements/uv.txt
 
 clean:
@@ -67,3 +74,8 @@ $(VENV)/.docs: requirements/docs.txt pyproject.toml | $(BIN)/python
 	$(SYNC) requirements/docs.txt
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	touch $@ $(VENV)/.dev $(VENV)/.core
+
+# Beside what dev has; syncing dev or docs takes it away and makes this stamp older than theirs.
+$(VENV)/.fuzz: requirements/fuzz.txt $(VENV)/.dev
+	$(INSTALL) --no-deps --require-hashes -r requirements/fuzz.txt
+	touch $@

@@ -145,8 +145,10 @@ def bench_span_margining(bandwidth: float) -> Table:
             ),
         ],
         [
-            f"The totals of {NUMPY_ACCOUNTS} accounts agree to the cent (asserted in the run); those in HKD of all accounts "
-            f"together are {found.total:,.2f}.",
+            (
+                f"The totals of {NUMPY_ACCOUNTS} accounts agree to the cent (asserted in the run); those in HKD of all "
+                f"accounts together are {found.total:,.2f}."
+            ),
             (
                 "NumPy margins one account after the other (`benchmarks/span_numpy.py`), measured on the first "
                 f"{NUMPY_ACCOUNTS} and compared by account. It starts from series rows that are found, and from tables that "

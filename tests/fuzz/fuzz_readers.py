@@ -59,17 +59,21 @@ def mutated(content: bytes, chance: random.Random, bytewise) -> bytes:
         if kind == 0:
             content = bytewise(content)
         elif kind == 1:
-            lines[row : row + 1] = chance.choice([[], [lines[row]] * 2, [lines[other]], [lines[row], lines[other]]])
+            lines[row : row + 1] = chance.choice(
+                [[], [lines[row]] * 2, [lines[other]], [lines[row], lines[other]]]
+            )
             content = b"".join(lines)
         elif kind == 2:
             first = chance.randrange(max(len(lines[row]), 1))
             last = first + chance.choice([1, 1, 2, 5, 8])
-            piece = chance.choice([
-                lines[other][first:last],
-                bytes(chance.choices(b"0123456789", k=last - first)),
-                bytes(chance.choices(b" 0-+AZ9", k=last - first)),
-                chance.choice([b" ", b"0", b"9"]) * (last - first),
-            ])
+            piece = chance.choice(
+                [
+                    lines[other][first:last],
+                    bytes(chance.choices(b"0123456789", k=last - first)),
+                    bytes(chance.choices(b" 0-+AZ9", k=last - first)),
+                    chance.choice([b" ", b"0", b"9"]) * (last - first),
+                ]
+            )
             lines[row] = lines[row][:first] + piece + lines[row][last:]
             content = b"".join(lines)
         elif kind <= 4 and (digits := list(DIGIT.finditer(content))):
@@ -94,7 +98,9 @@ def fuzz(name: str, arguments: list[str], findings: Path) -> None:
 
     # Compiled functions cannot call back into the instrumentation.
     kernels = [f"crossmargin.kernels.{path.stem}" for path in (ROOT / "src/crossmargin/kernels").glob("*.py")]
-    with atheris.instrument_imports(include=["crossmargin", "tomllib"], exclude=[] if name == "rpf01" else kernels):
+    with atheris.instrument_imports(
+        include=["crossmargin", "tomllib"], exclude=[] if name == "rpf01" else kernels
+    ):
         import reader_contract
 
     target = reader_contract.TARGETS[name]
@@ -118,7 +124,11 @@ def fuzz(name: str, arguments: list[str], findings: Path) -> None:
             (findings / f"{name}.json").write_text(json.dumps(counts))
 
     def keep(error: BaseException, content: bytes) -> None:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "crossmargin" in frame.filename or "reader_contract" in frame.filename]
+        frames = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if "crossmargin" in frame.filename or "reader_contract" in frame.filename
+        ]
         where = [f"{frame.filename}:{frame.lineno}" for frame in frames]
         kind = f"{type(error).__name__} {re.sub('[0-9]+', '', str(error))[:30] if len(frames) < 3 else ''} {where}"
         mark = hashlib.sha256(kind.encode()).hexdigest()[:12]
@@ -174,7 +184,10 @@ def run(name: str, seconds: int, findings: Path, corpus: Path) -> int:
     executed = re.findall(r"stat::number_of_executed_units: (\d+)", text)
     counts = findings / f"{name}.json"
     found = sorted(path.name for path in findings.glob(f"{name}-*") if path.suffix != ".txt")
-    print(f"{name}: {executed} executions, {counts.read_text() if counts.exists() else ''}, status {ended.returncode}, {found}", flush=True)
+    print(
+        f"{name}: {executed} executions, {counts.read_text() if counts.exists() else ''}, status {ended.returncode}, {found}",
+        flush=True,
+    )
     return len(found) + (ended.returncode != 0)
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from crossmargin.models.span.parameters import DEFAULT_SCAN_POINTS, SPAN_SCHEMAS, SpanParameters
 
 COMMODITY = {
-    "exchange": "HKFE",
+    "exchange": "HKF",
     "name": "",
     "currency": "HKD",
     "option_style": "futures",
@@ -29,7 +29,7 @@ COMMODITY = {
 }
 
 SERIES = {
-    "exchange": "HKFE",
+    "exchange": "HKF",
     "product_type": "FUT",
     "right": "",
     "strike": 0.0,

@@ -107,13 +107,21 @@ class Field:
         Raises
         ------
         InputError
-            Listing every number that the grammar does not hold.
+            Listing every number or code that the grammar does not hold.
         """
         if self.kind == "decimal":
             return pl.Series(["" if value is None else decimal_text(value, self.title) for value in values])
         if self.kind == "date":
             return values.dt.strftime("%-d/%-m/%Y").fill_null("")
-        return values.cast(pl.String).fill_null("")
+        texts = values.cast(pl.String).fill_null("")
+        if self.kind == "text" and (bad := list(self._unwritable(texts))):
+            raise InputError(bad)
+        return texts
+
+    def _unwritable(self, texts: pl.Series) -> Iterable[BadRecord]:
+        wrong = self.values(texts).is_null() & ~((texts == "") & self.optional)
+        for row in wrong.arg_true():
+            yield BadRecord(file="", line=row + 1, field=self.title, value=texts[row], rule=NOUNS[self.kind])
 
     def values(self, raw: pl.Series) -> pl.Series:
         """Convert texts, null where the grammar is broken."""

@@ -12,7 +12,7 @@ from crossmargin.formats.records import read_text
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["read_toml"]
+__all__ = ["read_toml", "shown"]
 
 
 def read_toml(path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -33,3 +33,13 @@ def read_toml(path: Path) -> tuple[dict[str, Any], list[str]]:
         value = lines[line - 1] if line else ""
         record = BadRecord(file=str(path), line=line, field="", value=value, rule=f"TOML; {error}")
         raise InputError([record]) from error
+
+
+def shown(value: object) -> str:
+    """Return what an error shows of a value: numbers and tables may be larger than Python prints."""
+    try:
+        return str(value)
+    except ValueError:
+        return "a number of too many digits"
+    except RecursionError:
+        return "tables within too many tables"

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.formats.files import whole_file
-from crossmargin.formats.toml_files import read_toml
+from crossmargin.formats.toml_files import read_toml, shown
 from crossmargin.models.hkscc.participant import HksccParticipant
 from crossmargin.parameters.loading import set_in_force
 
@@ -153,8 +153,4 @@ def _bad(file: str, lines: list[str], place: list[str], value: object, rule: str
     key = place[1] if len(place) > 1 and place[0] == "sub_margin_groups" else place[0]
     pattern = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*=""")
     line = next((i for i, text in enumerate(lines, start=1) if pattern.match(text)), 0)
-    try:
-        shown = str(value)
-    except ValueError:
-        shown = "a number of too many digits"
-    return BadRecord(file=file, line=line, field=".".join(place), value=shown, rule=rule)
+    return BadRecord(file=file, line=line, field=".".join(place), value=shown(value), rule=rule)

@@ -94,9 +94,10 @@ class _Body:
         self.file = str(path)
         self.lines_before = 0
         self.counts = {1: header.historical.scenario_count, 2: header.stressed.scenario_count}
-        # A return takes two bytes at least. Rows that no record fills are never touched, and so take no memory.
-        capacity = path.stat().st_size // (2 * min(self.counts.values())) + 1
-        self.returns = np.empty((capacity, sum(self.counts.values())))
+        # A return takes two bytes at least, so a file has no more instruments with both measures than this.
+        # Rows that no record fills are never touched, and so take no memory; the last one is scratch.
+        self.capacity = path.stat().st_size // (2 * sum(self.counts.values()))
+        self.returns = np.empty((self.capacity + 1, sum(self.counts.values())))
         self.row_of: dict[bytes, int] = {}
         self.line_of: dict[int, list[int]] = {1: [], 2: []}
         self.records: dict[int, list[bytes]] = {field_type: [] for field_type in TABLE_NAMES}
@@ -167,7 +168,7 @@ class _Body:
             else:
                 self.line_of[field_type][row] = numbers.item(i)
                 fresh.append(i)
-                targets.append(row)
+                targets.append(min(row, self.capacity))  # beyond it, a measure is missing and the file refused
         count = self.counts[field_type]
         first = 0 if field_type == min(SCENARIO_MEASURES) else self.counts[1]
         status = parse_decimal_rows(

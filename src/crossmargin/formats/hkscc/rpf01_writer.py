@@ -9,8 +9,9 @@ import numpy as np
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.formats.files import whole_file
 from crossmargin.formats.hkscc.rpf01_layout import HEADER, MEASURE, TABLE_HEADING, TABLE_NAMES
-from crossmargin.formats.records import decimal_text
+from crossmargin.formats.records import CODE, decimal_text
 from crossmargin.kernels.decimal_rows import DECIMALS_MAX, format_decimal_rows
+from crossmargin.models.hkscc.parameters import TABLE_SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +34,13 @@ def write_rpf01(parameters: HksccParameters, path: str | Path) -> None:
     Raises
     ------
     InputError
-        Listing every number that ten decimals do not hold.
+        Listing every number that ten decimals do not hold, and every code that a reader would refuse.
     """
+    for codes in (
+        parameters.scenario_instruments,
+        *(parameters.table(name)["instrument"] for name in TABLE_SCHEMAS),
+    ):
+        CODE.text(codes)
     with whole_file(path) as stream:
         stream.write("".join(f"{line}\n" for line in _header_lines(parameters)).encode())
         split = parameters.historical.scenario_count

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from crossmargin.errors import BadRecord, InputError
-from crossmargin.formats.toml_files import read_toml
+from crossmargin.formats.toml_files import read_toml, shown
 from crossmargin.models.span.settings import SpanSettings
 
 __all__ = ["read_span_settings"]
@@ -24,16 +24,19 @@ def read_span_settings(path: str | Path) -> SpanSettings:
     known = {item.name: item.default for item in fields(SpanSettings)}
     bad = [
         BadRecord(
-            file=str(path), line=0, field=key, value=str(value), rule=f"one of the keys {', '.join(known)}"
+            file=str(path), line=0, field=key, value=shown(value), rule=f"one of the keys {', '.join(known)}"
         )
         for key, value in given.items()
         if key not in known
     ]
     bad += [
-        BadRecord(file=str(path), line=0, field=key, value=str(value), rule=f"a {type(known[key]).__name__}")
+        BadRecord(file=str(path), line=0, field=key, value=shown(value), rule=f"a {type(known[key]).__name__}")
         for key, value in given.items()
         if key in known and type(value) is not type(known[key])
     ]
     if bad:
         raise InputError(bad)
-    return SpanSettings(**given)
+    try:
+        return SpanSettings(**given)
+    except InputError as error:
+        raise InputError(replace(record, file=str(path)) for record in error.records) from error

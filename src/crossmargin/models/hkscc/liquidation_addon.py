@@ -10,7 +10,7 @@ import polars as pl
 from jaxtyping import Float64, Int32, Int64
 
 from crossmargin.core.breakdown import Component, Fact
-from crossmargin.core.rounding import half_away
+from crossmargin.core.rounding import exact_total, half_away
 from crossmargin.errors import BadRecord, InputError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class LiquidationAddon:
     @property
     def amount(self) -> Int64[np.ndarray, " participants"]:
         """The add-on in published units."""
-        return self.instrument_level + self.portfolio_level
+        return exact_total(self.instrument_level, self.portfolio_level)
 
     def explain(
         self, place: int, book: Book, parameters: HksccParameters, participant: HksccParticipant

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +25,7 @@ from crossmargin.models.hkscc.requirement import Charges, Requirement, requireme
 from crossmargin.models.hkscc.result import HksccMargin, make_result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from crossmargin.core.columns import FrameInput
     from crossmargin.models.hkscc.parameters import HksccParameters
@@ -184,9 +185,9 @@ def hkscc_margin(
 
 
 def _only_name(positions: FrameInput) -> str:
-    names: Any = getattr(positions, "columns", positions)
-    values = list(positions["participant"]) if "participant" in list(names) else []
-    return str(values[0]) if values else UNNAMED
+    names: Any = getattr(positions, "columns", positions if isinstance(positions, Mapping) else ())
+    given = positions["participant"] if "participant" in list(names) else ()
+    return str(next(iter([given] if isinstance(given, str) else given), UNNAMED))
 
 
 def hkscc_margins(
