@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["bench_span_positional", "bench_span_xml"]
 
 WALK_GOAL = 1.5
-RUNS = 5
+RUNS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,10 +17,13 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import zlib
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+KERNELS = HERE.parents[1] / "src" / "crossmargin" / "kernels"
+PACKAGES = ["crossmargin", "tomllib"]
+OURS = ("crossmargin", "reader_contract")
 NAMES = (
     "rpf01",
     "positions",
@@ -35,7 +38,7 @@ INPUT_SECONDS = 10
 MEMORY_MB = 3072
 INPUT_BYTES = 24_000
 ACCEPTED_KEPT = 200
-PER_TARGET_GRACE_SECONDS = 120
+ACCEPTED_SHARE = 0.5
 COUNT_EVERY = 64
 
 # What tends to be special: to a number, a code, a date, a table of TOML, an element of XML.
@@ -90,71 +93,83 @@ def mutated(content: bytes, chance: random.Random, bytewise) -> bytes:
     return content
 
 
-def fuzz(name: str, arguments: list[str], findings: Path) -> None:
-    """Run one target in this process; libFuzzer ends it."""
-    if name == "rpf01":
-        os.environ["NUMBA_DISABLE_JIT"] = "1"  # so that the kernels, as Python, tell what they cover
-    import atheris
+class Findings:
+    """One input of each kind of failure, with its traceback, and how many inputs ended how."""
 
-    # Compiled functions cannot call back into the instrumentation.
-    kernels = [f"crossmargin.kernels.{path.stem}" for path in (ROOT / "src/crossmargin/kernels").glob("*.py")]
-    with atheris.instrument_imports(
-        include=["crossmargin", "tomllib"], exclude=[] if name == "rpf01" else kernels
-    ):
-        import reader_contract
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name, self.folder = name, folder
+        self.met: set[str] = set()
+        self.counts = {"read": 0, "unwritable": 0, "refused": 0, "broken": 0}
+
+    def count(self, outcome: str) -> None:
+        self.counts[outcome] += 1
+        if sum(self.counts.values()) % COUNT_EVERY == 0:
+            (self.folder / f"{self.name}.json").write_text(json.dumps(self.counts))
+
+    def keep(self, error: BaseException, content: bytes) -> None:
+        """Keep what fails in a new place: another type, or another way there through our own files."""
+        self.count("broken")
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = [frame for frame in frames if any(part in frame.filename for part in OURS)]
+        way = [(frame.filename, frame.lineno) for frame in ours]
+        mark = hashlib.sha256(repr((type(error), way)).encode()).hexdigest()[:12]
+        if mark in self.met:
+            return
+        self.met.add(mark)
+        (self.folder / f"{self.name}-{mark}").write_bytes(content)
+        text = "".join(traceback.format_exception(error))
+        (self.folder / f"{self.name}-{mark}.txt").write_text(text, errors="backslashreplace")
+
+
+def fuzz(name: str, arguments: list[str], folder: Path) -> None:
+    """Run one target in this process; libFuzzer ends it."""
+    compiled = name != "rpf01"
+    if not compiled:
+        os.environ["NUMBA_DISABLE_JIT"] = "1"  # so that the kernels, as Python, tell what they cover
+    import atheris  # noqa: PLC0415  (Python 3.11 only)
+
+    # A compiled function cannot call the instrumentation.
+    kernels = [f"crossmargin.kernels.{path.stem}" for path in KERNELS.glob("*.py")]
+    with atheris.instrument_imports(PACKAGES, exclude=kernels if compiled else []):
+        import reader_contract  # noqa: PLC0415  (instruments what it imports)
 
     target = reader_contract.TARGETS[name]
-    met: set[str] = set()
+    findings = Findings(name, folder)
     accepted: list[bytes] = []
-    counts = {"read": 0, "unwritable": 0, "refused": 0, "findings": 0}
-    folder = tempfile.TemporaryDirectory()
 
     def one_input(content: bytes) -> None:
         try:
-            outcome = reader_contract.outcome(target, content, Path(folder.name))
-            counts[outcome] += 1
-            if outcome == "read" and len(accepted) < ACCEPTED_KEPT:
-                accepted.append(content)
+            write = zlib.crc32(content) % target.dear == 0
+            outcome = reader_contract.outcome(target, content, Path(scratch), write=write)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # a panic of a native library is no Exception
-            counts["findings"] += 1
-            keep(error, content)
-        if sum(counts.values()) % COUNT_EVERY == 0:
-            (findings / f"{name}.json").write_text(json.dumps(counts))
-
-    def keep(error: BaseException, content: bytes) -> None:
-        frames = [
-            frame
-            for frame in traceback.extract_tb(error.__traceback__)
-            if "crossmargin" in frame.filename or "reader_contract" in frame.filename
-        ]
-        where = [f"{frame.filename}:{frame.lineno}" for frame in frames]
-        kind = f"{type(error).__name__} {re.sub('[0-9]+', '', str(error))[:30] if len(frames) < 3 else ''} {where}"
-        mark = hashlib.sha256(kind.encode()).hexdigest()[:12]
-        if mark in met:
-            return
-        met.add(mark)
-        (findings / f"{name}-{mark}").write_bytes(content)
-        text = "".join(traceback.format_exception(error))
-        (findings / f"{name}-{mark}.txt").write_text(text, errors="backslashreplace")
-        sys.stderr.write(f"FINDING {name}-{mark}: {type(error).__name__}: {str(error)[:200]}\n")
+        except BaseException as error:  # noqa: BLE001  (a panic of a native library is no Exception)
+            findings.keep(error, content)
+        else:
+            findings.count(outcome)
+            if outcome == "read" and len(accepted) < ACCEPTED_KEPT:
+                accepted.append(content)
 
     def mutate(content: bytes, longest: int, seed: int) -> bytes:
-        """Start from a file that is accepted half of the time: most of what covers anything is refused."""
-        chance = random.Random(seed)
-        if accepted and chance.random() < 0.5:
+        """Start from an accepted file half of the time: most of what covers anything new is refused."""
+        chance = random.Random(seed)  # noqa: S311
+        if accepted and chance.random() < ACCEPTED_SHARE:
             content = chance.choice(accepted)
         return mutated(content, chance, lambda some: atheris.Mutate(some, longest))[:longest]
 
-    atheris.Setup([sys.argv[0], *arguments], one_input, custom_mutator=mutate)
-    atheris.Fuzz()
+    with tempfile.TemporaryDirectory() as scratch:
+        atheris.Setup([sys.argv[0], *arguments], one_input, custom_mutator=mutate)
+        atheris.Fuzz()
 
 
-def run(name: str, seconds: int, findings: Path, corpus: Path) -> int:
+def run(name: str, seconds: int, folder: Path) -> int:
     """Run one target in a process of its own; return how many kinds of failure it met."""
-    import reader_contract
+    import reader_contract  # noqa: PLC0415  (must not be imported before it can be instrumented)
 
+    corpus = folder / "corpus" / name
+    corpus.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob(f"{name}[.-]*"):
+        old.unlink()
     for number, seed in enumerate(reader_contract.TARGETS[name].seeds()):
         (corpus / f"seed-{number}").write_bytes(seed)
     stored = reader_contract.CORPUS / name
@@ -163,51 +178,53 @@ def run(name: str, seconds: int, findings: Path, corpus: Path) -> int:
         f"-timeout={INPUT_SECONDS}",
         f"-rss_limit_mb={MEMORY_MB}",
         f"-max_len={INPUT_BYTES}",
-        f"-artifact_prefix={findings}/{name}-",
+        f"-artifact_prefix={folder}/{name}-",
         "-len_control=0",
         "-mutate_depth=2",
         "-print_final_stats=1",
         str(corpus),
         *([str(stored)] if stored.exists() else []),
     ]
-    log = findings / f"{name}.log"
+    log = folder / f"{name}.log"
     with log.open("wb") as stream:
-        ended = subprocess.run(
-            [sys.executable, __file__, name, "--findings", str(findings), "--", *options],
-            stderr=stream,
+        ended = subprocess.run(  # noqa: S603  (this file)
+            [sys.executable, __file__, name, "--findings", str(folder), "--", *options],
             stdout=stream,
+            stderr=stream,
             check=False,
             env=os.environ | {"POLARS_MAX_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
-            timeout=seconds + PER_TARGET_GRACE_SECONDS,
         )
-    text = log.read_text(errors="replace")
-    executed = re.findall(r"stat::number_of_executed_units: (\d+)", text)
-    counts = findings / f"{name}.json"
-    found = sorted(path.name for path in findings.glob(f"{name}-*") if path.suffix != ".txt")
-    print(
-        f"{name}: {executed} executions, {counts.read_text() if counts.exists() else ''}, status {ended.returncode}, {found}",
-        flush=True,
-    )
+    executed = re.search(r"number_of_executed_units: (\d+)", log.read_text(errors="replace"))
+    counts = folder / f"{name}.json"
+    found = sorted(path for path in folder.glob(f"{name}-*") if path.suffix != ".txt")
+    told = [
+        f"{name}: {executed[1] if executed else 'unknown'} executions",
+        counts.read_text() if counts.exists() else "",
+        f"exit status {ended.returncode}",
+        *map(str, found),
+    ]
+    sys.stdout.write("\n  ".join(told) + "\n")
+    sys.stdout.flush()
     return len(found) + (ended.returncode != 0)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Fuzz the readers.")
-    parser.add_argument("targets", nargs="*", metavar="TARGET")
-    parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--findings", type=Path)
     own, options = sys.argv[1:], []
-    if "--" in own:
+    if "--" in own:  # the process of one target, with options of libFuzzer
         own, options = own[: own.index("--")], own[own.index("--") + 1 :]
+    parser = argparse.ArgumentParser(description="Fuzz the readers of files.")
+    parser.add_argument(
+        "targets", nargs="*", metavar="TARGET", help=f"of {', '.join(NAMES)}; all unless given"
+    )
+    parser.add_argument("--seconds", type=int, default=60, help="for each target")
+    parser.add_argument("--findings", type=Path, default=Path("build/fuzz"), help="folder")
     given = parser.parse_args(own)
+    if strange := set(given.targets) - set(NAMES):
+        parser.error(f"no target {', '.join(sorted(strange))}")
+    given.findings.mkdir(parents=True, exist_ok=True)
     if options:
         fuzz(given.targets[0], options, given.findings)
-    given.findings.mkdir(parents=True, exist_ok=True)
-    bad = 0
-    for name in given.targets or NAMES:
-        corpus = given.findings / "corpus" / name
-        corpus.mkdir(parents=True, exist_ok=True)
-        bad += run(name, given.seconds, given.findings, corpus)
+    bad = sum(run(name, given.seconds, given.findings) for name in given.targets or NAMES)
     return 1 if bad else 0
 
 

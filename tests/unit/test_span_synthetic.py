@@ -216,10 +216,17 @@ def test_sizes_that_are_refused(sizes):
         make_market(**sizes)
 
 
+def write_default_sample(folder):
+    write_span_sample(folder, seed=12, accounts=1, positions=24, **DEFAULTS)
+
+
 def test_the_sample_is_the_one_in_the_project(tmp_path):
-    write_span_sample(tmp_path, seed=12, accounts=1, positions=24, **DEFAULTS)
-    for name in ("rpf.lis", "rpf.spn", "positions.csv"):
-        assert (tmp_path / name).read_bytes() == (SAMPLE / name).read_bytes(), name
+    """Written again by `crossmargin sample span --out examples/span`."""
+    write_default_sample(tmp_path)
+    for name in ("rpf.lis", "rpf.spn"):
+        made, kept = (read_span_parameters(folder / name) for folder in (tmp_path, SAMPLE))
+        assert kept.content_hash == made.content_hash, name
+    assert (tmp_path / "positions.csv").read_bytes() == (SAMPLE / "positions.csv").read_bytes()
     assert sum(path.stat().st_size for path in SAMPLE.iterdir()) < 700_000
 
 
@@ -233,10 +240,12 @@ def test_both_files_of_the_sample_give_the_same_margin():
 
 
 def test_the_command_writes_the_sample(tmp_path, capsysbinary):
-    assert main(["sample", "span", "--out", str(tmp_path)]) == 0
+    function, command = tmp_path / "function", tmp_path / "command"
+    write_default_sample(function)
+    assert main(["sample", "span", "--out", str(command)]) == 0
     for name in ("rpf.lis", "rpf.spn", "positions.csv"):
-        assert (tmp_path / name).read_bytes() == (SAMPLE / name).read_bytes(), name
-    files = ["--file", str(tmp_path / "rpf.lis"), "--positions", str(tmp_path / "positions.csv")]
+        assert (command / name).read_bytes() == (function / name).read_bytes(), name
+    files = ["--file", str(command / "rpf.lis"), "--positions", str(command / "positions.csv")]
     assert main(["span", *files, "--format", "csv"]) == 0
     assert b"A000001" in capsysbinary.readouterr().out
 

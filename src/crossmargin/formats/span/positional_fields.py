@@ -319,8 +319,6 @@ def _write_texts(
 ) -> Bool[np.ndarray, " rows"]:
     if column.kind == "date":
         series = series.dt.strftime("%Y%m%d")
-    if column.kind == "period":
-        series = series.replace("", "000000")
     text = series.fill_null("")
     printable = text.str.contains(r"^[\x20-\x7e\u{a0}-\u{ff}]*$") & (text.str.strip_chars(" ") == text)
     held = printable & (text.str.len_chars() <= column.width)
@@ -332,7 +330,9 @@ def _write_texts(
         held &= text.str.contains(
             r"^([0-9]{4}(0[1-9]|1[0-2])|)$" if column.kind == "month" else r"^(\d{6}|)$"
         )
-        held &= text != "000000"
+        held &= text != "000000"  # an open end is an empty text
+    if column.kind == "period":
+        text = text.set((series == "").fill_null(value=False), "000000")
     if len(text):
         shown = pl.select(pl.when(held).then(text).otherwise(pl.lit(""))).to_series()
         content = "".join(shown.str.pad_end(column.width)).encode("latin-1")

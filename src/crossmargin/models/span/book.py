@@ -122,11 +122,10 @@ def _rows(
         number, found = _numbered(series[name], values)[0], _numbered(positions[name], values)
         known, asked = known * (len(values) + 1) + number, asked * (len(values) + 1) + found[0]
         possible &= found[1]
-    order = np.argsort(known, kind="stable")
-    first = np.searchsorted(known[order], asked)
-    fitting = np.searchsorted(known[order], asked, side="right") - first
-    row = np.append(order, 0)[np.minimum(first, len(series))]
-    return row.astype(np.int32), np.where(possible, fitting, 0)
+    distinct, first, count = np.unique(known, return_index=True, return_counts=True)
+    place = np.searchsorted(distinct, asked)
+    there = possible & (np.append(distinct, -1)[place] == asked)
+    return np.append(first, 0)[place].astype(np.int32), np.where(there, np.append(count, 0)[place], 0)
 
 
 def _numbered(
