@@ -39,19 +39,22 @@ class Reading:
     column_bytes: int
 
 
-def walk(path: Path) -> int:
-    """Parse XML with lxml, clear each element as it closes and do nothing else; return how many there were."""
-    count = 0
+def walk(path: Path) -> None:
+    """Parse XML with lxml, clear each element as it closes and do nothing else."""
     for _, element in etree.iterparse(path):
         element.clear()
-        count += 1
-    return count
 
 
-def walk_options(path: Path) -> int:
+def walk_options(path: Path) -> None:
     """Parse XML with lxml and clear each option as it closes."""
-    count = 0
     for _, element in etree.iterparse(path, tag="opt"):
+        element.clear()
+
+
+def count_elements(path: Path) -> int:
+    """Return how many elements an XML file has."""
+    count = 0
+    for _, element in etree.iterparse(path):
         element.clear()
         count += 1
     return count
@@ -101,8 +104,8 @@ def _sliced(path: Path) -> tuple[int, float, int]:
 
 READERS = {
     "read_spn": (read_spn, lambda path: _columns(read_spn(path))),
-    "walk": (walk, lambda path: (walk(path), 0.0, 0)),
-    "walk options": (walk_options, lambda path: (walk_options(path), 0.0, 0)),
+    "walk": (walk, lambda path: (count_elements(path), 0.0, 0)),
+    "walk options": (walk_options, lambda _: (0, 0.0, 0)),
     "read_positional": (read_positional, lambda path: _columns(read_positional(path))),
     "slices": (slice_series, _sliced),
 }

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     )
     from crossmargin.formats.hkscc.rpf01 import read_rpf01
     from crossmargin.formats.hkscc.rpf01_writer import write_rpf01
+    from crossmargin.formats.prime import prime_parameters
+    from crossmargin.formats.span.positional_writer import write_positional
+    from crossmargin.formats.span.positions import read_span_positions
+    from crossmargin.formats.span.recognition import read_span_parameters
+    from crossmargin.formats.span.settings import read_span_settings
+    from crossmargin.formats.span.xml_writer import write_spn
     from crossmargin.models.hkscc.collateral_cover import cover_with_specific_cash, cover_with_specific_stock
     from crossmargin.models.hkscc.corporate_actions import apply_corporate_actions
     from crossmargin.models.hkscc.margin import HksccMargins, hkscc_margin, hkscc_margins
@@ -35,6 +41,20 @@ if TYPE_CHECKING:
     from crossmargin.models.hkscc.participant import HksccParticipant
     from crossmargin.models.hkscc.result import HksccMargin
     from crossmargin.models.hkscc.synthetic import synthetic_parameters, synthetic_positions
+    from crossmargin.models.span.margin import SpanMargins, span_margin, span_margins
+    from crossmargin.models.span.parameters import SpanParameters, scan_points
+    from crossmargin.models.span.prime import PrimeParameters, client_margin, client_rates, client_totals
+    from crossmargin.models.span.result import SpanMargin
+    from crossmargin.models.span.risk_arrays import (
+        CashDividends,
+        ScanSettings,
+        add_series,
+        american_losses,
+        black76_losses,
+        futures_losses,
+    )
+    from crossmargin.models.span.settings import SpanSettings
+    from crossmargin.models.span.what_if import SpanWhatIf, what_if
 
 _HOMES = {
     "core.breakdown": ("Component", "Fact"),
@@ -60,10 +80,31 @@ _HOMES = {
     "models.hkscc.participant": ("HksccParticipant",),
     "models.hkscc.result": ("HksccMargin",),
     "models.hkscc.synthetic": ("synthetic_parameters", "synthetic_positions"),
+    "formats.prime": ("prime_parameters",),
+    "formats.span.positional_writer": ("write_positional",),
+    "formats.span.positions": ("read_span_positions",),
+    "formats.span.recognition": ("read_span_parameters",),
+    "formats.span.settings": ("read_span_settings",),
+    "formats.span.xml_writer": ("write_spn",),
+    "models.span.margin": ("SpanMargins", "span_margin", "span_margins"),
+    "models.span.parameters": ("SpanParameters", "scan_points"),
+    "models.span.prime": ("PrimeParameters", "client_margin", "client_rates", "client_totals"),
+    "models.span.result": ("SpanMargin",),
+    "models.span.risk_arrays": (
+        "CashDividends",
+        "ScanSettings",
+        "add_series",
+        "american_losses",
+        "black76_losses",
+        "futures_losses",
+    ),
+    "models.span.settings": ("SpanSettings",),
+    "models.span.what_if": ("SpanWhatIf", "what_if"),
 }
 
 __all__ = [
     "BadRecord",
+    "CashDividends",
     "Component",
     "CrossMarginError",
     "Fact",
@@ -72,15 +113,29 @@ __all__ = [
     "HksccParameters",
     "HksccParticipant",
     "InputError",
+    "PrimeParameters",
     "Provenance",
     "RangeError",
+    "ScanSettings",
+    "SpanMargin",
+    "SpanMargins",
+    "SpanParameters",
+    "SpanSettings",
+    "SpanWhatIf",
     "TailMeasure",
     "__version__",
+    "add_series",
+    "american_losses",
     "apply_corporate_actions",
+    "black76_losses",
     "chinaclear_haircut",
+    "client_margin",
+    "client_rates",
+    "client_totals",
     "combine_counters",
     "cover_with_specific_cash",
     "cover_with_specific_stock",
+    "futures_losses",
     "hkscc_margin",
     "hkscc_margins",
     "hkscc_participant",
@@ -88,16 +143,26 @@ __all__ = [
     "marginable_positions",
     "mark_to_market",
     "net_across_days",
+    "prime_parameters",
     "read_corporate_actions",
     "read_marginable_positions",
     "read_participant",
     "read_rpf01",
+    "read_span_parameters",
+    "read_span_positions",
+    "read_span_settings",
+    "scan_points",
+    "span_margin",
+    "span_margins",
     "synthetic_parameters",
     "synthetic_positions",
+    "what_if",
     "write_corporate_actions",
     "write_marginable_positions",
     "write_participant",
+    "write_positional",
     "write_rpf01",
+    "write_spn",
 ]
 
 

@@ -313,9 +313,15 @@ def span_positions_seeds() -> list[bytes]:
 
 def span_settings_seeds() -> list[bytes]:
     return [
-        b'basis = "gross"\ngross_scan = "per_side"\nsom_method = "max"\nintra_spreads = false\n',
-        b'price_risk_method = "capped"\ninter_spreads = true\noption_value = "none"\nround_risk = "unit"\n'
-        b'total_floor = "commodity"\nrisk_class = "hedger"\n',
+        lines('basis = "gross"', 'gross_scan = "per_side"', 'som_method = "max"', "intra_spreads = false"),
+        lines(
+            'price_risk_method = "capped"',
+            "inter_spreads = true",
+            'option_value = "none"',
+            'round_risk = "unit"',
+            'total_floor = "commodity"',
+            'risk_class = "hedger"',
+        ),
     ]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from span_market import calendar_spread, future, future_losses, market, positions
 
 from crossmargin import InputError
 from crossmargin.models.span.margin import span_margins
 from crossmargin.models.span.what_if import what_if
+from span_market import calendar_spread, future, future_losses, market, positions
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from crossmargin.models.hkscc.result import HksccMargin
+from crossmargin.models.span.prime import client_totals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,11 +69,16 @@ def span_report(result: SpanMargin, *, explain: bool) -> RenderableType:
         breakdown_table(f"SPAN margin of {result.account}, {currency}", tree)
         for currency, tree in result.breakdowns.items()
     ]
-    client = [] if result.client is None else [frame_table("Client margin", result.client.drop("account"))]
+    client = [] if result.client is None else _client_tables(result.client)
     trees = result.breakdowns.values() if explain else ()
     return Group(
         *_note(result.provenance), *tables, *client, *map(explanation, trees), *_stamp(result.provenance)
     )
+
+
+def _client_tables(client: pl.DataFrame) -> list[RenderableType]:
+    totals = client_totals(client).drop("account")
+    return [frame_table("Client margin", client.drop("account")), frame_table("Client margin, total", totals)]
 
 
 def _note(stamp: Provenance) -> list[RenderableType]:

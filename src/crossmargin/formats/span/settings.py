@@ -30,7 +30,9 @@ def read_span_settings(path: str | Path) -> SpanSettings:
         if key not in known
     ]
     bad += [
-        BadRecord(file=str(path), line=0, field=key, value=shown(value), rule=f"a {type(known[key]).__name__}")
+        BadRecord(
+            file=str(path), line=0, field=key, value=shown(value), rule=f"a {type(known[key]).__name__}"
+        )
         for key, value in given.items()
         if key in known and type(value) is not type(known[key])
     ]

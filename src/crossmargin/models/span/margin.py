@@ -76,6 +76,7 @@ class SpanMargins:
             "inter_credit": risk.inter_credit,
             "short_option_minimum": risk.short_option_minimum,
             "risk_margin": risk.risk_margin,
+            "initial_risk_margin": risk.initial_risk_margin,
             "option_value": risk.option_value,
         }
         return pl.DataFrame(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from crossmargin.models.span.margin import SpanMargins
 
-__all__ = ["PrimeParameters", "client_margin", "client_rates"]
+__all__ = ["PrimeParameters", "client_margin", "client_rates", "client_totals"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,8 @@ class PrimeParameters:
             raise InputError(
                 [BadRecord(file="settings", line=0, field="account_type", value=account_type, rule=rule)]
             )
-        return replace(settings or SpanSettings(), basis=self.basis[account_type])
+        basis = self.basis[account_type]
+        return replace(settings or SpanSettings(), basis=basis, parameter_set=self.parameter_set)
 
 
 def client_rates(rate: int, parameters: PrimeParameters) -> tuple[int, int]:
@@ -78,7 +79,7 @@ def client_margin(margins: SpanMargins, parameters: PrimeParameters) -> pl.DataF
     """Return client initial and maintenance margin by account and combined commodity.
 
     Client risk margin is the risk margin × the multiplier; a client that holds nothing but long options
-    in the commodity pays no more than their value. Mark-to-market margin (less the option value, where
+    in the commodity pays no more than their value, initial and maintenance. Mark-to-market margin (less the option value, where
     premiums are paid up front) is added and not multiplied.
 
     Returns
@@ -94,12 +95,13 @@ def client_margin(margins: SpanMargins, parameters: PrimeParameters) -> pl.DataF
     limit = np.where(_only_long_options(margins), risk.long_option_value, np.nan)
     capped = limit < multiplied
     client_risk = np.where(capped, limit, multiplied)
+    maintained = np.fmin(multiplied * float(parameters.client_maintenance_ratio), client_risk)
     mark = -risk.option_value
     amounts = {
         "client_risk_margin": client_risk,
         "mark_to_market_margin": mark,
         "initial": client_risk + mark,
-        "maintenance": client_risk * float(parameters.client_maintenance_ratio) + mark,
+        "maintenance": maintained + mark,
     }
     return pl.DataFrame(
         {
@@ -112,6 +114,13 @@ def client_margin(margins: SpanMargins, parameters: PrimeParameters) -> pl.DataF
             },
         }
     )
+
+
+def client_totals(client: pl.DataFrame) -> pl.DataFrame:
+    """Return a row an account and currency: initial and maintenance margin of ``client_margin``, not below 0."""
+    keys = ["account", "currency"]
+    sums = client.group_by(keys).agg(pl.col("initial", "maintenance").sum()).sort(keys)
+    return sums.with_columns(pl.col("initial", "maintenance").clip(0, None))
 
 
 def _only_long_options(margins: SpanMargins) -> Bool[np.ndarray, " portfolios"]:

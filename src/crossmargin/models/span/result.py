@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["SpanMargin", "make_result"]
 
 DECIMALS = 2
+NOTES = ("parameter_set", "data_note")
 METHOD = "SPAN, as CME's Components of SPAN describes it; PRiME where its settings are used"
 LEGAL_STATUS = "a reproduction of a published method; not a statement or a call by any clearing house"
 
@@ -62,11 +63,12 @@ class SpanMargin:
 
     def to_frame(self) -> pl.DataFrame:
         """Return the trees as rows, parents first, with account and currency in front."""
+        nothing = Component(name="requirement", amount=0, decimals=DECIMALS)
         return pl.concat(
             tree.to_frame().select(
                 pl.lit(self.account).alias("account"), pl.lit(currency).alias("currency"), pl.all()
             )
-            for currency, tree in self.breakdowns.items()
+            for currency, tree in (self.breakdowns or {"": nothing}).items()
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -89,13 +91,20 @@ def make_result(margins: SpanMargins) -> SpanMargin:
         row = margins.parameters.commodities.row(int(margins.book.commodity[portfolio]), named=True)
         branches.setdefault(row["currency"], []).append(_Branch(margins, portfolio).component())
     trees = {currency: _total(parts) for currency, parts in sorted(branches.items())}
+    sets = (
+        f"{margins.parameters.organization} {margins.parameters.settlement}",
+        margins.settings.parameter_set,
+    )
     provenance = Provenance(
         method=METHOD,
         as_of=margins.parameters.business_date,
-        parameter_sets=(f"{margins.parameters.organization} {margins.parameters.settlement}",),
+        parameter_sets=tuple(filter(None, sets)),
         settings=tuple(
-            (name, str(getattr(margins.settings, name))) for name in type(margins.settings).__slots__
+            (name, str(getattr(margins.settings, name)))
+            for name in type(margins.settings).__slots__
+            if name not in NOTES
         ),
+        data_note=margins.settings.data_note,
         input_hashes=(
             ("risk parameters", margins.parameters.content_hash),
             ("positions", hashlib.sha256(margins.located.write_csv().encode()).hexdigest()),

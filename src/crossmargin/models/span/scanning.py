@@ -41,7 +41,9 @@ class PortfolioRisk:
         Active scenario from 0; −1 on a gross basis, where there is none.
     scan_risk, intra_charge, spot_charge, inter_credit, short_option_minimum, risk_margin
         The components; the credit is positive, reduces, and is no more than the three charges before it;
-        ``risk_margin`` = max(sum, minimum) × adjustment.
+        ``risk_margin`` = max(sum, minimum) × adjustment, a maintenance margin.
+    initial_risk_margin : ndarray of float64, shape (portfolios,)
+        Risk margin × the file's initial-to-maintenance ratio.
     option_value : ndarray of float64, shape (portfolios,)
         Long less short value of premium-style options.
     long_option_value : ndarray of float64, shape (portfolios,)
@@ -62,6 +64,7 @@ class PortfolioRisk:
     inter_credit: Float64[np.ndarray, " portfolios"]
     short_option_minimum: Float64[np.ndarray, " portfolios"]
     risk_margin: Float64[np.ndarray, " portfolios"]
+    initial_risk_margin: Float64[np.ndarray, " portfolios"]
     option_value: Float64[np.ndarray, " portfolios"]
     long_option_value: Float64[np.ndarray, " portfolios"]
     deltas: Deltas
@@ -92,12 +95,12 @@ def portfolio_risk(
     """
     gross = settings.basis == "gross"
     minimum = _minimum(book, parameters, tables, settings, gross=gross)
-    sums, active, scan_risk = _scan(book, parameters, tables, settings)
+    sums, active, scan_risk = _scan(book, tables, settings)
     deltas = _deltas(book, tables, gross=gross)
     account_count = len(book.accounts) if explained else 0
     counts = np.zeros((account_count, tables.inter_order.size))
     leg_credits = np.zeros((account_count, tables.inter_legs.commodity.size))
-    risks = _risks(book, parameters, tables, sums)
+    risks = _risks(book, tables, sums)
     used = np.zeros(book.account.size, np.bool_)
     switched = settings.inter_spreads and not gross
     credit = _inter(book, tables, deltas, risks, used, counts, leg_credits, first=True) if switched else 0.0
@@ -107,13 +110,15 @@ def portfolio_risk(
     spot_charge = _spot(book, tables, deltas)
     if switched:
         credit = credit + _inter(book, tables, deltas, risks, used, counts, leg_credits, first=False)
-    parts = [scan_risk, intra_charge, spot_charge, credit + np.zeros_like(scan_risk)]
+    parts = [scan_risk, intra_charge, spot_charge, credit + np.zeros_like(scan_risk), minimum]
     if settings.round_risk == "unit":
         parts = [half_away(part) for part in parts]
     before_credit = parts[0] + parts[1] + parts[2]
     parts[3] = np.minimum(parts[3], before_credit)
     risk = before_credit - parts[3]
-    factor = parameters.commodities[f"adjustment_{settings.risk_class}"].to_numpy()[book.commodity]
+    risk_margin = np.maximum(risk, parts[4]) * _factor(book, parameters, f"adjustment_{settings.risk_class}")
+    if settings.round_risk == "unit":
+        risk_margin = half_away(risk_margin)
     return PortfolioRisk(
         sums=sums,
         active=active,
@@ -121,8 +126,9 @@ def portfolio_risk(
         intra_charge=parts[1],
         spot_charge=parts[2],
         inter_credit=parts[3],
-        short_option_minimum=minimum,
-        risk_margin=np.maximum(risk, minimum) * factor,
+        short_option_minimum=parts[4],
+        risk_margin=risk_margin,
+        initial_risk_margin=risk_margin * _factor(book, parameters, f"initial_{settings.risk_class}"),
         option_value=_option_value(book, tables),
         long_option_value=_long_option_value(book, tables, gross=gross),
         deltas=deltas,
@@ -134,25 +140,30 @@ def portfolio_risk(
 
 
 def _scan(
-    book: SpanBook, parameters: SpanParameters, tables: SpanTables, settings: SpanSettings
+    book: SpanBook, tables: SpanTables, settings: SpanSettings
 ) -> tuple[
     Float64[np.ndarray, "portfolios 16"], Int64[np.ndarray, " portfolios"], Float64[np.ndarray, " portfolios"]
 ]:
     """Return scan sums, active scenario and scan risk."""
     if settings.basis == "net":
-        sums = scan_sums(book.starts, book.series, book.net, parameters.losses)
+        sums = scan_sums(book.starts, book.series, book.net, tables.losses)
         return sums, sums.argmax(axis=1), np.maximum(sums.max(axis=1, initial=0.0), 0.0)
     nowhere = np.full(book.account.size, -1, np.int64)
-    longs = scan_sums(book.starts, book.series, book.long, parameters.losses)
-    shorts = scan_sums(book.starts, book.series, -book.short, parameters.losses)
+    longs = scan_sums(book.starts, book.series, book.long, tables.losses)
+    shorts = scan_sums(book.starts, book.series, -book.short, tables.losses)
     if settings.gross_scan == "per_side":
         worst = longs.max(axis=1, initial=0.0) + shorts.max(axis=1, initial=0.0)
         return longs + shorts, nowhere, worst
-    losses = parameters.losses[book.series]
+    losses = tables.losses[book.series]
     long_risk = np.maximum(losses.max(axis=1), 0.0)
     short_risk = np.maximum((-losses).max(axis=1), tables.series_minimum[book.series])
     each = book.long * long_risk + book.short * np.maximum(short_risk, 0.0)
     return longs + shorts, nowhere, np.bincount(book.portfolio, each, book.account.size)
+
+
+def _factor(book: SpanBook, parameters: SpanParameters, column: str) -> Float64[np.ndarray, " portfolios"]:
+    """Return a factor of each portfolio's commodity."""
+    return parameters.commodities[column].to_numpy()[book.commodity]
 
 
 def _minimum(
@@ -184,16 +195,14 @@ def _deltas(book: SpanBook, tables: SpanTables, *, gross: bool) -> Deltas:
     return Deltas(book.commodity, slot_starts, whole, whole.copy())
 
 
-def _risks(
-    book: SpanBook, parameters: SpanParameters, tables: SpanTables, sums: Float64[np.ndarray, "portfolios 16"]
-) -> Risks:
+def _risks(book: SpanBook, tables: SpanTables, sums: Float64[np.ndarray, "portfolios 16"]) -> Risks:
     slot_sums = np.zeros((0, sums.shape[1]))
     if tables.tiered:
         sizes = np.diff(tables.slot_starts)[book.commodity]
         slot_starts = np.concatenate([[0], np.cumsum(sizes)])
         slot = slot_starts[book.portfolio] + tables.series_slot[book.series]
         slot_sums = np.zeros((int(slot_starts[-1]), sums.shape[1]))
-        np.add.at(slot_sums, slot, book.net[:, None] * parameters.losses[book.series])
+        np.add.at(slot_sums, slot, book.net[:, None] * tables.losses[book.series])
     return Risks(sums, slot_sums, tables.paired, tables.price_risk_method, tables.scan_range)
 
 
@@ -260,7 +269,7 @@ def _option_value(book: SpanBook, tables: SpanTables) -> Float64[np.ndarray, " p
     value = np.where(tables.value_counts[book.series], tables.series_value[book.series], 0.0)
     missing = np.unique(book.series[np.isnan(value)])
     if missing.size:
-        rule = "a price: its option value counts"
+        rule = "a price and a contract size: its option value counts"
         raise InputError(
             BadRecord(file="parameters.series", line=row + 1, field="price", value="null", rule=rule)
             for row in missing.tolist()

@@ -36,6 +36,10 @@ class SpanSettings:
         Column of the file's adjustment factors and initial-to-maintenance ratios.
     round_risk : {"none", "unit"}
         Round each risk component to a whole unit of currency, or only totals to the cent.
+    parameter_set : str
+        Id of the dated set that settings were taken from; empty where none.
+    data_note : str
+        Said wherever the result is shown, for example that the data are synthetic.
     """
 
     basis: Literal["net", "gross"] = "net"
@@ -48,6 +52,8 @@ class SpanSettings:
     total_floor: Literal["account", "commodity"] = "account"
     risk_class: Literal["member", "hedger", "speculator"] = "member"
     round_risk: Literal["none", "unit"] = "none"
+    parameter_set: str = ""
+    data_note: str = ""
 
     def __post_init__(self) -> None:
         hints: Final = get_type_hints(SpanSettings)

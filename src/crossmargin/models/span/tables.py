@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float64, Int64
 
+from crossmargin.errors import BadRecord, InputError
 from crossmargin.kernels.span_spreads import InterSpreads, Legs
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ class SpanTables:
         Scaled composite delta of one long contract.
     series_minimum : ndarray of float64, shape (series,)
         Short option minimum of one contract; 0 for a future.
+    losses : ndarray of float64, shape (series, 16)
+        The parameters' losses, in the currency of the combined commodity.
     series_value : ndarray of float64, shape (series,)
-        Price × contract size of one long option; 0 for a future, NaN where the price is missing.
+        Price × contract size of one long option in that currency; 0 for a future, NaN where one is missing.
     value_counts : ndarray of bool, shape (series,)
         Whether the option value counts towards the requirement: it was paid up front.
     in_spreads, outright : ndarray of float64, shape (slots,)
@@ -61,6 +64,7 @@ class SpanTables:
     series_slot: Int64[np.ndarray, " series"]
     series_delta: Float64[np.ndarray, " series"]
     series_minimum: Float64[np.ndarray, " series"]
+    losses: Float64[np.ndarray, "series 16"]
     series_value: Float64[np.ndarray, " series"]
     value_counts: Bool[np.ndarray, " series"]
     in_spreads: Float64[np.ndarray, " slots"]
@@ -90,15 +94,16 @@ def make_tables(parameters: SpanParameters, settings: SpanSettings) -> SpanTable
     slot = series.select(commodity="number", month="delta_month").join(
         slots, on=["commodity", "month"], how="left", maintain_order="left"
     )["slot"]
+    charged = parameters.commodities.filter(pl.col("spot_method") != "none")["commodity"]
+    spot_charges = parameters.spot_charges.filter(pl.col("commodity").is_in(charged.implode()))
     spot = slots.join(
-        parameters.spot_charges.with_columns(
-            commodity=_numbers(parameters.spot_charges["commodity"], number)
-        ),
+        spot_charges.with_columns(commodity=_numbers(spot_charges["commodity"], number)),
         on=["commodity", "month"],
         how="left",
         maintain_order="left",
     )
     spans = _Spans(parameters, slots, number)
+    rate = _currency_rates(parameters)
     intra = _intra_order(parameters, number)
     inter = parameters.inter_spreads.with_row_index("row").sort(
         pl.col("first").not_(), "priority", "group", "spread"
@@ -112,7 +117,8 @@ def make_tables(parameters: SpanParameters, settings: SpanSettings) -> SpanTable
         series_slot=slot.to_numpy(),
         series_delta=(series["composite_delta"] * series["delta_scaling"]).to_numpy(),
         series_minimum=_minimums(parameters, series),
-        series_value=_option_values(series),
+        losses=parameters.losses if np.all(rate == 1) else parameters.losses * rate[:, None],
+        series_value=_option_values(series) * rate,
         value_counts=_value_counts(series, settings),
         in_spreads=spot["in_spreads"].fill_null(0.0).to_numpy(),
         outright=spot["outright"].fill_null(0.0).to_numpy(),
@@ -129,7 +135,7 @@ def make_tables(parameters: SpanParameters, settings: SpanSettings) -> SpanTable
         tiered=bool(parameters.inter_legs["tier"].is_not_null().any()),
         paired=parameters.scan_points.sort("scenario")["paired"].to_numpy() - 1,
         price_risk_method=_price_risk_methods(parameters, settings),
-        scan_range=_scan_ranges(series, count),
+        scan_range=_scan_ranges(parameters, settings, series),
     )
 
 
@@ -281,9 +287,42 @@ def _price_risk_methods(
     return methods.replace_strict(PRICE_RISK_METHODS, return_dtype=pl.Int64).to_numpy()
 
 
-def _scan_ranges(series: pl.DataFrame, count: int) -> Float64[np.ndarray, " commodities"]:
+def _scan_ranges(
+    parameters: SpanParameters, settings: SpanSettings, series: pl.DataFrame
+) -> Float64[np.ndarray, " commodities"]:
     """Scan range of each commodity in money for one delta: the largest of its series."""
+    codes = parameters.commodities["commodity"]
     money = series["price_scan_range"] * series["contract_size"] / series["delta_scaling"]
-    ranges = np.zeros(count)
+    ranges = np.zeros(len(codes))
     np.maximum.at(ranges, series["number"].to_numpy(), money.fill_null(0.0).to_numpy())
+    used = codes.is_in(parameters.inter_legs["commodity"].implode()).to_numpy()
+    missing = used & (_price_risk_methods(parameters, settings) > 0) & (ranges == 0)
+    if missing.any():
+        rule = "a scan range of its series: weighted price risk is bounded by it"
+        raise InputError(
+            _bad("series", "price_scan_range", codes[row], rule) for row in np.flatnonzero(missing).tolist()
+        )
     return ranges
+
+
+def _currency_rates(parameters: SpanParameters) -> Float64[np.ndarray, " series"]:
+    """Units of the combined commodity's currency for one of each series' own."""
+    product = ["exchange", "product", "product_type"]
+    own = parameters.products.select(*product, own="currency")
+    margin = parameters.commodities.select("commodity", margin="currency")
+    rates = parameters.currency_rates.select(own="currency", margin="to_currency", rate="multiplier")
+    found = parameters.series.select(*product, "commodity")
+    for table, keys in ((own, product), (margin, ["commodity"]), (rates, ["own", "margin"])):
+        found = found.join(table, on=keys, how="left", maintain_order="left")
+    same = found["own"].is_null() | (found["own"] == found["margin"])
+    rate = found["rate"].set(same, 1.0)
+    if rate.null_count():
+        pairs = found.filter(rate.is_null()).select("own", "margin").unique().sort("own", "margin").rows()
+        raise InputError(
+            _bad("currency_rates", "currency", " to ".join(pair), "a rate of the file") for pair in pairs
+        )
+    return rate.to_numpy()
+
+
+def _bad(table: str, field: str, value: str, rule: str) -> BadRecord:
+    return BadRecord(file=f"parameters.{table}", line=0, field=field, value=value, rule=rule)
