@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
-
-import polars as pl
 
 from crossmargin.formats.span.positional_writer import write_positional
 from crossmargin.formats.span.xml_writer import write_spn
@@ -39,9 +36,7 @@ def make_positional() -> Path:
     """Write 20 MB of positional records unless it is there."""
     path = _path(POSITIONAL_SIZES, "lis")
     if not path.exists():
-        parameters = _parameters(POSITIONAL_SIZES)
-        legs = parameters.intra_legs.with_columns(pl.col("month").fill_null(""))
-        write_positional(replace(parameters, intra_legs=legs), path)
+        write_positional(_parameters(POSITIONAL_SIZES), path)
     return path
 
 

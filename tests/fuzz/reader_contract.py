@@ -183,7 +183,6 @@ def sound_span(value: SpanParameters) -> None:
     assert np.isfinite(value.losses).all()
     for name in SPAN_SCHEMAS:
         finite(value.table(name), NULLABLE.get(name, set()))
-    assert value.business_date.year > 1
     assert value.settlement in {"final", "early", "intraday"}
 
 

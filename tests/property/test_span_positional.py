@@ -135,7 +135,7 @@ def commodity_tables(draw, commodity: str, first_spread: int):
                 "spread": spread,
                 "leg": leg,
                 "tier": draw(st.sampled_from(own)) if kind == "tier" else None,
-                "month": "" if kind == "tier" else draw(month_texts),
+                "month": None if kind == "tier" else draw(month_texts),
                 "ratio": float(draw(st.integers(1, 99))) if kind == "tier" else draw(decimal(6, 4, low=1)),
                 "side": draw(st.sampled_from("AB")),
             }

@@ -168,9 +168,8 @@ class _Body:
             else:
                 self.line_of[field_type][row] = numbers.item(i)
                 fresh.append(i)
-                targets.append(
-                    min(row, self.capacity)
-                )  # beyond it, a measure is missing and the file refused
+                # Beyond the capacity an instrument lacks a measure, and the file is refused.
+                targets.append(min(row, self.capacity))
         count = self.counts[field_type]
         first = 0 if field_type == min(SCENARIO_MEASURES) else self.counts[1]
         status = parse_decimal_rows(

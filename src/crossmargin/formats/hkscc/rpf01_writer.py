@@ -53,7 +53,7 @@ def write_rpf01(parameters: HksccParameters, path: str | Path) -> None:
 def _header_lines(parameters: HksccParameters) -> Iterator[str]:
     day, historical, stressed = parameters.valuation_date, parameters.historical, parameters.stressed
     values = {
-        "valuation_date": f"{day.day}/{day.month}/{day.year}",
+        "valuation_date": f"{day.day}/{day.month}/{day.year:04d}",
         "historical_weight": decimal_text(historical.weight, "HVaR_WGT"),
         "stressed_weight": decimal_text(stressed.weight, "SVaR_WGT"),
         "historical_count": historical.scenario_count,

@@ -307,7 +307,7 @@ def _tier_legs(records: Records, tiers: pl.DataFrame) -> pl.DataFrame:
                 tier=pl.col(f"tier_{leg}").fill_null(0),
                 ratio=pl.col(f"ratio_{leg}").cast(pl.Float64),
                 side=f"side_{leg}",
-                month=pl.lit(""),
+                month=pl.lit(None, pl.String),
             )
             for leg in range(1, TIER_LEGS + 1)
         ]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Final
-
-import polars as pl
 
 from crossmargin.formats.files import whole_file
 from crossmargin.formats.span.positional_writer import write_positional
@@ -35,7 +32,7 @@ def write_span_sample(
     positions: int,
     business_date: date | None = None,
 ) -> None:
-    """Write ``rpf.lis``, the same parameters as ``rpf.spn``, and ``positions.csv``, all synthetic, into a folder.
+    """Write ``rpf.lis``, the same parameters as ``rpf.spn``, ``positions.csv`` and ``settings.toml``, all synthetic.
 
     Parameters
     ----------
@@ -61,11 +58,11 @@ def write_span_sample(
     )
     held = synthetic_span_positions(seed, parameters, accounts, positions)
     folder.mkdir(parents=True, exist_ok=True)
-    legs = parameters.intra_legs.with_columns(
-        pl.col("month").fill_null("")
-    )  # as the positional reader has it
-    write_positional(replace(parameters, intra_legs=legs), folder / "rpf.lis")
+    write_positional(parameters, folder / "rpf.lis")
     write_spn(parameters, folder / "rpf.spn")
     texts = held.select(field.text(held[field.name]).alias(field.title) for field in FIELDS)
     with whole_file(folder / "positions.csv") as stream:
         texts.write_csv(stream, quote_style="never")
+    note = f"SYNTHETIC sample data (seed {seed}): no real series, price or account."
+    with whole_file(folder / "settings.toml") as stream:
+        stream.write(f'data_note = "{note}"\n'.encode())
