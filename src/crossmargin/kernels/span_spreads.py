@@ -167,10 +167,21 @@ def _form_intra(deltas: Deltas, legs: Legs, spread: int, portfolio: int, directi
     return count
 
 
+@njit(cache=True, error_model="numpy")
+def _two_sided(deltas: Deltas, portfolio: int) -> bool:
+    """Tell whether a portfolio has both long and short deltas left."""
+    low, high = 0.0, 0.0
+    for slot in range(deltas.slot_starts[portfolio], deltas.slot_starts[portfolio + 1]):
+        low = min(low, deltas.left[slot])
+        high = max(high, deltas.left[slot])
+    return low < 0 < high
+
+
 @njit(cache=True, parallel=True, error_model="numpy")
 def intra_charges(
     deltas: Deltas,
     legs: Legs,
+    both_sides: Bool[np.ndarray, " commodities"],
     spread_starts: Int64[np.ndarray, " commodities+1"],
     charges: Float64[np.ndarray, " spreads"],
     count_starts: Int64[np.ndarray, " portfolios+1"],
@@ -184,6 +195,8 @@ def intra_charges(
         ``left`` is changed to what no spread took.
     legs : Legs
         Legs of all spreads.
+    both_sides : ndarray of bool, shape (commodities,)
+        Whether every spread of a commodity has legs on both sides, so that one-sided deltas form none.
     spread_starts : ndarray of int64, shape (commodities + 1,)
         Spreads of each commodity, in the order in which they are formed.
     charges : ndarray of float64, shape (spreads,)
@@ -193,8 +206,11 @@ def intra_charges(
     """
     total = np.zeros(deltas.commodity.size)
     for portfolio in prange(deltas.commodity.size):
-        begin = spread_starts[deltas.commodity[portfolio]]
-        for spread in range(begin, spread_starts[deltas.commodity[portfolio] + 1]):
+        commodity = deltas.commodity[portfolio]
+        if both_sides[commodity] and not _two_sided(deltas, portfolio):
+            continue
+        begin = spread_starts[commodity]
+        for spread in range(begin, spread_starts[commodity + 1]):
             formed = _form_intra(deltas, legs, spread, portfolio, 1.0)
             formed += _form_intra(deltas, legs, spread, portfolio, -1.0)
             counts[count_starts[portfolio] + spread - begin] = formed
@@ -203,25 +219,36 @@ def intra_charges(
 
 
 @njit(cache=True, error_model="numpy")
-def _held_legs(
+def _formable(
     legs: Legs,
     spread: int,
     minimum: int,
     place: Int64[np.ndarray, " commodities"],
     used: Bool[np.ndarray, " portfolios"],
+) -> bool:
+    """Tell whether an account holds the legs that a spread needs."""
+    present = 0
+    for leg in range(legs.starts[spread], legs.starts[spread + 1]):
+        portfolio = place[legs.commodity[leg]]
+        if portfolio >= 0 and not used[portfolio]:
+            present += 1
+        elif legs.required[leg]:
+            return False
+    return present >= minimum
+
+
+@njit(cache=True, error_model="numpy")
+def _held_legs(
+    legs: Legs, spread: int, place: Int64[np.ndarray, " commodities"], used: Bool[np.ndarray, " portfolios"]
 ) -> Int64[np.ndarray, " held"]:
-    """Return the portfolio of each leg, −1 where it is not held; empty where there can be no spread."""
+    """Return the portfolio of each leg, −1 where it is not held."""
     first = legs.starts[spread]
     held = np.full(legs.starts[spread + 1] - first, -1, np.int64)
-    present = 0
     for i in range(held.size):
         portfolio = place[legs.commodity[first + i]]
         if portfolio >= 0 and not used[portfolio]:
             held[i] = portfolio
-            present += 1
-        elif legs.required[first + i]:
-            return held[:0]
-    return held if present >= minimum else held[:0]
+    return held
 
 
 @njit(cache=True, error_model="numpy")
@@ -364,11 +391,11 @@ def inter_credits(
         for portfolio in range(account_starts[account], account_starts[account + 1]):
             place[deltas.commodity[portfolio]] = portfolio
         for spread in range(spreads.method.size):
-            held = _held_legs(legs, spread, spreads.minimum_legs[spread], place, used)
+            if not _formable(legs, spread, spreads.minimum_legs[spread], place, used):
+                continue
+            held = _held_legs(legs, spread, place, used)
             earned = np.zeros(held.size)
             first, rate = legs.starts[spread], spreads.rate[spread]
-            if held.size == 0:
-                continue
             if spreads.method[spread] == SCANNING:
                 formed = _give_scanning(deltas, risks, rate, held, used, earned)
             else:

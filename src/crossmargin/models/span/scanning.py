@@ -217,20 +217,27 @@ def _intra(
     if not formed:
         return np.zeros(book.account.size), counts, starts
     charge = intra_charges(
-        deltas, tables.intra_legs, tables.spread_starts, tables.intra_charge, starts, counts
+        deltas,
+        tables.intra_legs,
+        tables.both_sides,
+        tables.spread_starts,
+        tables.intra_charge,
+        starts,
+        counts,
     )
     return charge, counts, starts
 
 
 def _spot(book: SpanBook, tables: SpanTables, deltas: Deltas) -> Float64[np.ndarray, " portfolios"]:
     """Charge deltas of delivery months, those in spreads and those left at their own rates."""
-    if not (tables.in_spreads.any() or tables.outright.any()):
-        return np.zeros(book.account.size)
-    sizes = np.diff(deltas.slot_starts)
-    owner = np.repeat(np.arange(book.account.size), sizes)
-    slot = np.arange(owner.size) - deltas.slot_starts[owner] + tables.slot_starts[book.commodity[owner]]
-    left = np.abs(deltas.left)
-    charge = (np.abs(deltas.whole) - left) * tables.in_spreads[slot] + left * tables.outright[slot]
+    rates = np.add.reduceat(np.append(tables.in_spreads + tables.outright, 0.0), tables.slot_starts[:-1])
+    charged = np.flatnonzero(rates[book.commodity] != 0)
+    sizes = np.diff(deltas.slot_starts)[charged]
+    owner = np.repeat(charged, sizes)
+    place = np.arange(owner.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    mine, slot = deltas.slot_starts[owner] + place, tables.slot_starts[book.commodity[owner]] + place
+    left = np.abs(deltas.left[mine])
+    charge = (np.abs(deltas.whole[mine]) - left) * tables.in_spreads[slot] + left * tables.outright[slot]
     return np.bincount(owner, charge, book.account.size)
 
 

@@ -46,6 +46,8 @@ class SpanTables:
         Whether the option value counts towards the requirement: it was paid up front.
     in_spreads, outright : ndarray of float64, shape (slots,)
         Delivery or spot month charges.
+    both_sides : ndarray of bool, shape (commodities,)
+        Whether every spread within a commodity has legs on both sides.
     intra_order, inter_order : ndarray of int64
         Row of the parameters' spread table by number of the spread.
     spread_starts, intra_charge, intra_legs
@@ -69,6 +71,7 @@ class SpanTables:
     value_counts: Bool[np.ndarray, " series"]
     in_spreads: Float64[np.ndarray, " slots"]
     outright: Float64[np.ndarray, " slots"]
+    both_sides: Bool[np.ndarray, " commodities"]
     intra_order: Int64[np.ndarray, " intra"]
     spread_starts: Int64[np.ndarray, " commodities+1"]
     intra_charge: Float64[np.ndarray, " intra"]
@@ -122,6 +125,7 @@ def make_tables(parameters: SpanParameters, settings: SpanSettings) -> SpanTable
         value_counts=_value_counts(series, settings),
         in_spreads=spot["in_spreads"].fill_null(0.0).to_numpy(),
         outright=spot["outright"].fill_null(0.0).to_numpy(),
+        both_sides=_both_sides(intra["number"].to_numpy(), intra_legs, count),
         intra_order=intra["row"].cast(pl.Int64).to_numpy(),
         spread_starts=_starts(intra["number"].to_numpy(), count),
         intra_charge=intra["charge"].to_numpy(),
@@ -244,6 +248,15 @@ def _legs(
         rate=np.array(rates, np.float64),
         required=np.array([row.get("required", True) for row in rows], np.bool_),
     )
+
+
+def _both_sides(
+    commodity: Int64[np.ndarray, " intra"], legs: Legs, count: int
+) -> Bool[np.ndarray, " commodities"]:
+    spread = np.repeat(np.arange(commodity.size), np.diff(legs.starts))
+    sides = [np.bincount(spread, legs.side == side, commodity.size) > 0 for side in SIDES.values()]
+    one_sided = ~(sides[0] & sides[1])
+    return np.bincount(commodity, one_sided, count) == 0
 
 
 def _inter_methods(inter: pl.DataFrame) -> Int64[np.ndarray, " inter"]:
