@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from datetime import date  # noqa: TC003  (the parser reads the annotations)
 from pathlib import Path  # noqa: TC003  (the same)
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -17,7 +17,7 @@ from crossmargin._version import __version__
 from crossmargin.errors import BadRecord, CrossMarginError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import polars as pl
 
@@ -71,8 +71,7 @@ def hkscc(
     from crossmargin.formats.hkscc.rpf01 import read_rpf01  # noqa: PLC0415
     from crossmargin.models.hkscc.margin import hkscc_margins  # noqa: PLC0415
 
-    table = read_marginable_positions(positions)
-    parameters = read_rpf01(rpf)
+    table, parameters = _all_read(lambda: read_marginable_positions(positions), lambda: read_rpf01(rpf))
     settings = _settings(table, participant, parameters.valuation_date)
     try:
         margins = hkscc_margins(table, parameters, settings, rounding=rounding)
@@ -121,10 +120,13 @@ def span(
     from crossmargin.models.span.margin import span_margins  # noqa: PLC0415
     from crossmargin.models.span.prime import client_margin  # noqa: PLC0415
 
-    table = read_span_positions(positions)
-    parameters = read_span_parameters(file)
+    table, parameters, given = _all_read(
+        lambda: read_span_positions(positions),
+        lambda: read_span_parameters(file),
+        lambda: read_span_settings(settings) if settings else None,
+    )
     prime = prime_parameters(parameters.business_date)
-    chosen = prime.settings(account_type, read_span_settings(settings) if settings else None)
+    chosen = prime.settings(account_type, given)
     try:
         margins = span_margins(table, parameters, chosen)
     except InputError as error:
@@ -134,6 +136,20 @@ def span(
         owed = client_margin(margins, prime)
         results = [replace(result, client=owed.filter(account=result.account)) for result in results]
     _show(results, format, out, explain=explain)
+
+
+def _all_read(*reads: Callable[[], Any]) -> list[Any]:
+    """Read several files and list what is wrong with any of them."""
+    contents: list[Any] = []
+    bad: list[BadRecord] = []
+    for read in reads:
+        try:
+            contents.append(read())
+        except InputError as error:
+            bad += error.records
+    if bad:
+        raise InputError(bad)
+    return contents
 
 
 def _settings(positions: pl.DataFrame, path: Path | None, as_of: date) -> dict[str, HksccParticipant]:

@@ -165,3 +165,13 @@ def test_nothing_is_half_written(capsys, tmp_path, spn, positions):
     code, _, _ = run(capsys, "--file", spn, "--positions", positions, "--format", "json", "--out", out_file)
     assert (code, out_file.read_text()) == (1, "kept")
     assert {path.name for path in tmp_path.iterdir()} == {"out.json", "parameters.spn", "positions.csv"}
+
+
+def test_all_files_are_read_before_any_is_refused(capsys, tmp_path, spn, positions):
+    spn.write_text("neither\n")
+    positions.write_text("Product,Expiry,Quantity\nHSI,201907,x\n")
+    chosen = tmp_path / "settings.toml"
+    chosen.write_text("wrong = 1\n")
+    code, _, err = run(capsys, "--file", spn, "--positions", positions, "--settings", chosen)
+    assert code == 1
+    assert all(str(path) in err for path in (spn, positions, chosen))
