@@ -54,6 +54,10 @@ def test_settings_too_large_to_print_are_refused(name, text, tmp_path):
     assert outcome(TARGETS[name], lines(text), tmp_path) == "refused"
 
 
+def test_a_choice_that_is_none_is_refused_by_the_name_of_the_file(tmp_path):
+    assert outcome(TARGETS["span_settings"], lines('som_method = "+"'), tmp_path) == "refused"
+
+
 @pytest.mark.parametrize("instruments", [1, 500])
 def test_unequal_scenario_counts_take_no_memory_that_the_file_does_not_fill(instruments, tmp_path):
     """A file of half a megabyte once asked for 200 GB, as if all of it were records of one return."""
