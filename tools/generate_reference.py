@@ -74,7 +74,7 @@ SPAN_TABLES: Final = {
     "products": "A row a product family of an exchange.",
     "series": (
         "A row a series, in the order of `losses`, the array (series, 16) of what one long contract loses in each "
-        "scenario, in the currency of its combined commodity."
+        "scenario, in the currency of its product."
     ),
     "tiers": "Ranges of months of a combined commodity.",
     "intra_spreads": "Spreads between months of one combined commodity.",
@@ -422,7 +422,7 @@ def span_parameters_page() -> str:
         "# SPAN parameters\n",
         (
             "`SpanParameters` holds what a risk parameter file says, the same from every format. Losses are positive, "
-            "of one long contract, final, in the currency of the combined commodity. Charges and minimums are money; "
+            "of one long contract, final, in the currency of the product. Charges and minimums are money; "
             "credit rates are fractions. Each key column stands once, or all of them together.\n"
         ),
         table(("name", "meaning"), head),

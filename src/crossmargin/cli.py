@@ -77,7 +77,7 @@ def hkscc(
         margins = hkscc_margins(table, parameters, settings, rounding=rounding)
     except InputError as error:
         raise InputError(_in_file(record, positions) for record in error.records) from error
-    _show(list(margins), format, out, explain=explain)
+    _show(_some(list(margins), positions), format, out, explain=explain)
 
 
 @app.command
@@ -131,11 +131,19 @@ def span(
         margins = span_margins(table, parameters, chosen)
     except InputError as error:
         raise InputError(_in_file(record, positions) for record in error.records) from error
-    results = list(margins)
+    results = _some(list(margins), positions)
     if client:
         owed = client_margin(margins, prime)
         results = [replace(result, client=owed.filter(account=result.account)) for result in results]
     _show(results, format, out, explain=explain)
+
+
+def _some(results: list[Any], positions: Path) -> list[Any]:
+    """Refuse a file of positions with nothing to margin in it."""
+    if not results:
+        rule = "at least one position"
+        raise InputError([BadRecord(file=str(positions), line=0, field="", value="", rule=rule)])
+    return results
 
 
 def _all_read(*reads: Callable[[], Any]) -> list[Any]:
@@ -214,7 +222,9 @@ def _text(results: Sequence[HksccMargin] | Sequence[SpanMargin], *, explain: boo
     from crossmargin.reports.terminal import report, totals_table  # noqa: PLC0415
 
     terminal = sys.stdout.isatty() and not plain
-    console = Console(force_terminal=terminal, width=None if terminal else 120, soft_wrap=not terminal)
+    console = Console(
+        force_terminal=terminal, width=None if terminal else 120, soft_wrap=not terminal, markup=False
+    )
     with console.capture() as captured:
         if len(results) > 1:
             console.print(totals_table(results))

@@ -179,7 +179,7 @@ def test_every_component_of_a_span_result_is_in_the_glossary():
         for _, node in tree.walk()
     }
     assert names <= glossary_terms()
-    assert {"short option minimum and adjustment", "option value not counted, and rounding"} <= names
+    assert {"uplift to the short option minimum", "option value not counted, and rounding"} <= names
     assert "option value beyond the risk, not paid out" in names
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from contextlib import contextmanager
@@ -20,7 +21,13 @@ def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
 
     An error on the way leaves what stood there before, and nothing half-written beside it.
     """
-    target = Path(path)
+    target = Path(path).resolve()
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if target.exists() and not target.is_file():  # a pipe or a device takes bytes and keeps its kind
+        with target.open("wb") as stream:
+            yield stream
+        return
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as stream:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.formats.records import AMOUNT_MAX, Field, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import polars as pl
 
 __all__ = ["read_span_positions"]
 
@@ -38,14 +38,15 @@ def read_span_positions(path: str | Path) -> pl.DataFrame:
         Listing every bad record with its line.
     """
     frame = read_table(Path(path), FIELDS)
-    if "right" in frame.columns and (bad := list(_bad_options(frame, str(path)))):
+    if bad := list(_bad_options(frame, str(path))):
         raise InputError(bad)
     return frame
 
 
 def _bad_options(frame: pl.DataFrame, file: str) -> Iterator[BadRecord]:
-    strikes = frame["strike"] if "strike" in frame.columns else pl.repeat(None, len(frame), eager=True)
-    for row, (right, strike) in enumerate(zip(frame["right"], strikes, strict=True)):
+    nothing = [None] * len(frame)
+    rights, strikes = (frame[name] if name in frame.columns else nothing for name in ("right", "strike"))
+    for row, (right, strike) in enumerate(zip(rights, strikes, strict=True)):
         if right not in {None, "C", "P"}:
             yield BadRecord(file=file, line=row + 2, field="Right", value=right, rule="C, P or empty")
         elif (right is None) != (strike is None):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -35,6 +35,10 @@ POSITION_SCHEMA: Final[dict[str, pl.DataType]] = {
     "contract_value": pl.Float64(),
     "market_value": pl.Float64(),
 }
+
+
+SIGN_RULE: Final = "the sign of the quantity, and 0 for no quantity"
+NET_RULE: Final = f"{SIGN_RULE}, after netting: rows of one instrument stand at one price"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,6 +134,8 @@ def make_book(
     keys = ["owner", "place", "instrument"]
     twice = placed.select(pl.struct(keys[:2]).is_duplicated().any()).item()
     netted = net(placed, keys) if twice else placed.sort(keys[:2])
+    if bad := [replace(record, line=0) for record in _bad_signs(netted, NET_RULE)]:
+        raise InputError(bad)
     return Book(
         participants=tuple(participants),
         owner=netted["owner"].to_numpy(),
@@ -144,11 +150,13 @@ def make_book(
 
 def _bad_values(frame: pl.DataFrame, owner: Int32[np.ndarray, " positions"]) -> Iterator[BadRecord]:
     yield from _bad(frame, "participant", owner < 0, "a participant with settings")
+    yield from _bad_signs(frame, SIGN_RULE)
+
+
+def _bad_signs(frame: pl.DataFrame, rule: str) -> Iterator[BadRecord]:
     signs = np.sign(frame["quantity"].to_numpy()) * np.sign(frame["market_value"].to_numpy())
     flat = (frame["quantity"] == 0).to_numpy() & (frame["market_value"] != 0).to_numpy()
-    yield from _bad(
-        frame, "market_value", (signs < 0) | flat, "the sign of the quantity, and 0 for no quantity"
-    )
+    yield from _bad(frame, "market_value", (signs < 0) | flat, rule)
 
 
 def _bad_instruments(

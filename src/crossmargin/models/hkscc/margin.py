@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
@@ -11,8 +12,10 @@ import polars as pl
 from jaxtyping import Int64
 
 from crossmargin.core.amounts import exact_decimals
+from crossmargin.core.columns import require_choice
 from crossmargin.core.provenance import Provenance
-from crossmargin.models.hkscc.book import Book, Rounding, make_book
+from crossmargin.errors import BadRecord, InputError
+from crossmargin.models.hkscc.book import DECIMALS, Book, Rounding, make_book
 from crossmargin.models.hkscc.flat_rate_margin import FlatRateMargin, flat_rate_margin
 from crossmargin.models.hkscc.liquidation_addon import LiquidationAddon, liquidation_addon
 from crossmargin.models.hkscc.portfolio_margin import PortfolioMargin, portfolio_margin
@@ -75,6 +78,8 @@ class HksccMargins:
         The components with their intermediate numbers.
     requirement : Requirement
         The steps from the components to the total.
+    marks : mapping of str to float, optional
+        Marks as they were given, HKD; None where they were computed from the positions.
     """
 
     book: Book
@@ -87,6 +92,7 @@ class HksccMargins:
     corporate_action: PositionCharge
     charges: Charges
     requirement: Requirement
+    marks: Mapping[str, float] | None = None
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -130,7 +136,14 @@ class HksccMargins:
             method=METHOD,
             as_of=self.parameters.valuation_date,
             parameter_sets=(settings.parameter_set,) if settings.parameter_set else (),
-            settings=(("rounding", self.book.rounding), ("gain_tail", settings.gain_tail)),
+            settings=(
+                ("rounding", self.book.rounding),
+                ("gain_tail", settings.gain_tail),
+                (
+                    "mark_to_market",
+                    "computed" if self.marks is None else repr(float(self.marks[participant])),
+                ),
+            ),
             input_hashes=(
                 ("risk parameters", self.parameters.content_hash),
                 ("positions", self.book.content_hash(participant)),
@@ -213,7 +226,10 @@ def hkscc_margins(
     marks_to_market : mapping of str to float, optional
         Marks made elsewhere, for every participant.
     """
+    require_choice(rounding, "rounding", tuple(DECIMALS))
     names, settings = list(participants), tuple(participants.values())
+    if marks_to_market is not None:
+        _require_marks(marks_to_market, names)
     book = make_book(positions, parameters, names, rounding)
     portfolio = portfolio_margin(book, parameters, settings)
     flat_rate = flat_rate_margin(book, parameters, settings)
@@ -241,4 +257,19 @@ def hkscc_margins(
         corporate_action=corporate_action,
         charges=charges,
         requirement=requirement(book, parameters, settings, charges, marks),
+        marks=marks_to_market,
     )
+
+
+def _require_marks(marks: Mapping[str, float], names: list[str]) -> None:
+    """Refuse marks that are not those of exactly the participants, or not finite."""
+    odd = [(name, "absent", "a mark for every participant") for name in names if name not in marks]
+    odd += [
+        (name, str(mark), "a participant with settings") for name, mark in marks.items() if name not in names
+    ]
+    odd += [(name, str(mark), "a finite number") for name, mark in marks.items() if not math.isfinite(mark)]
+    if odd:
+        raise InputError(
+            BadRecord(file="marks_to_market", line=0, field=name, value=value, rule=rule)
+            for name, value, rule in odd
+        )

@@ -205,8 +205,10 @@ class HksccParameters:
             repr(
                 (
                     self.valuation_date,
-                    self.historical,
-                    self.stressed,
+                    *(
+                        (m.weight, Fraction(m.confidence), m.scenario_count)
+                        for m in (self.historical, self.stressed)
+                    ),
                     self.stress_test_count,
                     self.rounding,
                     self.holiday_factor,

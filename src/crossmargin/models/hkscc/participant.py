@@ -102,6 +102,9 @@ class HksccParticipant:
         for name, value in self._numbers():
             if not (math.isfinite(value) and 0 <= value <= AMOUNT_LIMIT):
                 yield _bad(name, value, f"a finite number from 0 to {AMOUNT_LIMIT:.0e}")
+        stocks = self.ipo_stocks
+        if not isinstance(stocks, tuple) or not all(isinstance(stock, str) for stock in stocks):
+            yield _bad("ipo_stocks", stocks, "a tuple of codes")
         if self.gain_tail not in GAIN_TAILS:
             yield _bad("gain_tail", self.gain_tail, f"one of {', '.join(GAIN_TAILS)}")
         if self.liquid_capital_cap_in_force and self.liquid_capital_cap is None:
@@ -117,6 +120,7 @@ class HksccParticipant:
     def content_hash(self) -> str:
         """SHA-256 of every setting."""
         plain = {item.name: getattr(self, item.name) for item in fields(self)}
+        plain |= {name: float(value) for name, value in self._numbers()}
         plain["sub_margin_groups"] = sorted(self.sub_margin_groups.items())
         return hashlib.sha256(repr(plain).encode()).hexdigest()
 

@@ -72,7 +72,13 @@ class PortfolioMargin:
         rest = int(self.amount[place]) - sum(part.amount for part in parts)
         floored = bool(self.floor[place] > self.shortfall[place])
         if rest:
-            name = "uplift to the floor" if floored else "rounding" if total <= 0 else "gain not paid out"
+            name = (
+                "uplift to the floor"
+                if floored
+                else "gain not paid out"
+                if total > 0 and participant.gain_tail == "zero"
+                else "rounding"
+            )
             parts.append(Component(name=name, amount=rest, decimals=book.decimals, rule=RULE))
         facts = (
             Fact("blended expected shortfall, HKD", float(self.shortfall[place])),

@@ -106,7 +106,7 @@ class _Tree:
     def total(self, portfolio: Component) -> Component:
         parts = (
             self._net_margin(portfolio),
-            self._leaf("mark-to-market requirement", "mark_requirement", "§3.2.5"),
+            self._leaf("mark-to-market requirement", "mark_requirement", "§3.2.5", self._mark_source()),
             self._position_limit(),
             self._leaf("credit-risk add-on", "credit_risk_addon", "§3.2.6"),
             self._leaf("ad-hoc add-on", "adhoc_addon", "§3.2.6"),
@@ -153,8 +153,16 @@ class _Tree:
     def _favourable_mark(self) -> Component:
         available = Fact("favourable mark-to-market, HKD", self._whole("favourable_mark"))
         return self._leaf(
-            "favourable mark-to-market", "favourable_mark_used", "§3.2.5", "", available, sign=-1
+            "favourable mark-to-market",
+            "favourable_mark_used",
+            "§3.2.5",
+            self._mark_source(),
+            available,
+            sign=-1,
         )
+
+    def _mark_source(self) -> str:
+        return "" if self.margins.marks is None else "mark as given"
 
     def _credit(self) -> Component:
         available = Fact("margin credit, HKD", self.margins.settings[self.place].margin_credit)

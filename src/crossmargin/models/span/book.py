@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -73,6 +74,14 @@ class SpanBook:
     def portfolio(self) -> Int64[np.ndarray, " positions"]:
         """Portfolio of each position."""
         return np.repeat(np.arange(self.account.size), np.diff(self.starts))
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the positions in order, whatever order they came in."""
+        digest = hashlib.sha256("\n".join(self.accounts).encode())
+        for column in (self.account_starts, self.starts, self.series, self.long, self.short):
+            digest.update(np.ascontiguousarray(column).data)
+        return digest.hexdigest()
 
     @property
     def net(self) -> Float64[np.ndarray, " positions"]:

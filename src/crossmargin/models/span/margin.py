@@ -11,6 +11,7 @@ from jaxtyping import Float64, Int64
 
 from crossmargin.core.amounts import exact_decimals
 from crossmargin.core.rounding import to_minor
+from crossmargin.errors import BadRecord, InputError
 from crossmargin.models.span.book import SpanBook, locate, make_book
 from crossmargin.models.span.result import SpanMargin, make_result
 from crossmargin.models.span.scanning import PortfolioRisk, portfolio_risk
@@ -157,7 +158,10 @@ def span_margin(
     """Margin the positions of one account; arguments as ``span_margins``, without ``account``."""
     settings = settings or SpanSettings()
     located = locate(positions, parameters)
-    assert located["account"].n_unique() <= 1, "one account; use span_margins for several"
+    if located["account"].n_unique() > 1:
+        rule = "one account; span_margins takes several"
+        value = str(located["account"].n_unique())
+        raise InputError([BadRecord(file="positions", line=0, field="account", value=value, rule=rule)])
     tables = make_tables(parameters, settings)
     return make_result(_margins(located, parameters, settings, tables, explained=True))
 

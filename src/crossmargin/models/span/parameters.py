@@ -1,7 +1,7 @@
 """What a SPAN risk parameter file says, in columns: the same from every file format.
 
 Signs and units, converted once by the reader: a loss is positive; ``losses`` are of ONE LONG contract,
-final (extreme scenarios already weighted) and in the currency of the combined commodity. Charges, rates
+final (extreme scenarios already weighted) and in the currency of the product, which the method converts. Charges, rates
 and minimums are money per spread or contract; inter-commodity credit rates are fractions. Months are
 texts: ``YYYYMM``, or ``YYYYMMDD`` where the file names a day or a week, kept as the file has them.
 """
@@ -213,7 +213,7 @@ class SpanParameters:
     source_format : str
         "U2", "PA2" or "SPN"; "" where built by hand.
     losses : ndarray of float64, shape (series, 16)
-        Loss of one long contract in each scenario, in the currency of its combined commodity.
+        Loss of one long contract in each scenario, in the currency of its product.
     scan_points, commodities, products, series, tiers, intra_spreads, intra_legs, spot_charges : DataFrame
         See ``SPAN_SCHEMAS``.
     inter_spreads, inter_legs, currency_rates, skipped : DataFrame

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -107,7 +106,7 @@ def make_result(margins: SpanMargins) -> SpanMargin:
         data_note=margins.settings.data_note,
         input_hashes=(
             ("risk parameters", margins.parameters.content_hash),
-            ("positions", hashlib.sha256(margins.located.write_csv().encode()).hexdigest()),
+            ("positions", margins.book.content_hash),
         ),
         legal_status=LEGAL_STATUS,
     )
@@ -142,16 +141,17 @@ class _Branch:
         value = self._leaf("net option value", -risk.option_value)
         requirement = int(margins.requirement[self.portfolio])
         risk_margin = int(to_minor(risk.risk_margin[self.portfolio : self.portfolio + 1], DECIMALS)[0])
-        leaves += self._rest(
-            "short option minimum and adjustment", risk_margin - sum(leaf.amount for leaf in leaves)
-        )
+        leaves += self._uplifts(risk_margin - sum(leaf.amount for leaf in leaves))
         parts = [
             Component(
                 name="risk margin",
                 amount=risk_margin,
                 decimals=DECIMALS,
                 binding="short option minimum" if self._minimum_binds() else "risk",
-                facts=(Fact("short option minimum", float(risk.short_option_minimum[self.portfolio])),),
+                facts=(
+                    Fact("short option minimum", float(risk.short_option_minimum[self.portfolio])),
+                    Fact("adjustment factor", self._adjustment_factor()),
+                ),
                 parts=tuple(leaves),
             ),
             value,
@@ -163,10 +163,29 @@ class _Branch:
             name=f"combined commodity {code}", amount=requirement, decimals=DECIMALS, parts=tuple(parts)
         )
 
-    def _minimum_binds(self) -> bool:
+    def _before_minimum(self) -> float:
         risk, i = self.margins.risk, self.portfolio
-        total = risk.scan_risk[i] + risk.intra_charge[i] + risk.spot_charge[i] - risk.inter_credit[i]
-        return bool(risk.short_option_minimum[i] > total)
+        return float(risk.scan_risk[i] + risk.intra_charge[i] + risk.spot_charge[i] - risk.inter_credit[i])
+
+    def _minimum_binds(self) -> bool:
+        return bool(self.margins.risk.short_option_minimum[self.portfolio] > self._before_minimum())
+
+    def _adjustment_factor(self) -> float:
+        margins = self.margins
+        column = margins.parameters.commodities[f"adjustment_{margins.settings.risk_class}"]
+        return float(column[int(margins.book.commodity[self.portfolio])])
+
+    def _uplifts(self, rest: int) -> list[Component]:
+        """Return what lies between the four charges and the risk margin: minimum, adjustment, cents."""
+        risk, before = self.margins.risk, self._before_minimum()
+        least = max(before, float(risk.short_option_minimum[self.portfolio]))
+        steps = np.array([least - before, float(risk.risk_margin[self.portfolio]) - least])
+        minimum, adjustment = to_minor(steps, DECIMALS).tolist()
+        return [
+            *self._rest("uplift to the short option minimum", minimum),
+            *self._rest("adjustment", adjustment),
+            *self._rest("rounding", rest - minimum - adjustment),
+        ]
 
     def _leaf(self, name: str, amounts: np.ndarray, *facts: Fact) -> Component:
         amount = int(to_minor(amounts[self.portfolio : self.portfolio + 1], DECIMALS)[0])

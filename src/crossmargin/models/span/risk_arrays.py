@@ -364,7 +364,7 @@ def add_series(
     series : DataFrame
         Columns of ``SPAN_SCHEMAS["series"]`` with their types, without ``composite_delta``.
     losses : ndarray of float64, shape (added, 16)
-        Loss of one long contract in each scenario, in the currency of the combined commodity.
+        Loss of one long contract in each scenario, in the currency of the product.
     composite_delta : ndarray of float64, shape (added,)
         Of one long contract.
 

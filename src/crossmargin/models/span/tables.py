@@ -139,7 +139,7 @@ def make_tables(parameters: SpanParameters, settings: SpanSettings) -> SpanTable
         tiered=bool(parameters.inter_legs["tier"].is_not_null().any()),
         paired=parameters.scan_points.sort("scenario")["paired"].to_numpy() - 1,
         price_risk_method=_price_risk_methods(parameters, settings),
-        scan_range=_scan_ranges(parameters, settings, series),
+        scan_range=_scan_ranges(parameters, settings, series, rate),
     )
 
 
@@ -301,13 +301,16 @@ def _price_risk_methods(
 
 
 def _scan_ranges(
-    parameters: SpanParameters, settings: SpanSettings, series: pl.DataFrame
+    parameters: SpanParameters,
+    settings: SpanSettings,
+    series: pl.DataFrame,
+    rate: Float64[np.ndarray, " series"],
 ) -> Float64[np.ndarray, " commodities"]:
     """Scan range of each commodity in money for one delta: the largest of its series."""
     codes = parameters.commodities["commodity"]
     money = series["price_scan_range"] * series["contract_size"] / series["delta_scaling"]
     ranges = np.zeros(len(codes))
-    np.maximum.at(ranges, series["number"].to_numpy(), money.fill_null(0.0).to_numpy())
+    np.maximum.at(ranges, series["number"].to_numpy(), money.fill_null(0.0).to_numpy() * rate)
     used = codes.is_in(parameters.inter_legs["commodity"].implode()).to_numpy()
     missing = used & (_price_risk_methods(parameters, settings) > 0) & (ranges == 0)
     if missing.any():
