@@ -35,6 +35,7 @@ __all__ = [
     "require_number",
     "require_range",
     "require_rates",
+    "require_size",
     "without_negative_zero",
 ]
 
@@ -359,6 +360,18 @@ def require_number(value: float, name: str) -> float:
     if not isinstance(number, float) or not 0 <= number <= NUMBER_LIMIT:
         raise InputError([_bad_column(name, "", str(value), "a finite number from 0 to 10^12")])
     return number
+
+
+def require_size(value: int, name: str, low: int, high: int) -> None:
+    """Refuse a count outside its range.
+
+    Raises
+    ------
+    InputError
+        If it is not from ``low`` to ``high``.
+    """
+    if not low <= value <= high:
+        raise InputError([_bad_column(name, "", str(value), f"from {low:,} to {high:,}")])
 
 
 def require_date(value: date, name: str) -> date:

@@ -23,6 +23,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float64, Int64
 
+from crossmargin.core.columns import require_size
 from crossmargin.models.hkscc.book import POSITION_SCHEMA
 from crossmargin.models.hkscc.parameters import (
     BENEFIT_PREFIXES,
@@ -45,6 +46,7 @@ STRESS_WIDTH: Final = 2.5
 
 HEDGING_FUND, CHINA_FUND = 2800, 2828
 STOCK_CODES, WARRANT_CODES, CBBC_CODES = (1, 10_000), (10_000, 30_000), (50_000, 70_000)
+SEED_MAX: Final = 2**63
 FUND_SHARE, SECTORS, ROWS_AT_ONCE = 0.05, 12, 256
 MARKET_VOLATILITY, FUND_VOLATILITY, STOCK_VOLATILITY = 0.18, 0.18, 0.35
 RETURN_RANGE, PRODUCT_RETURN_RANGE = (-0.9, 2.0), (-1.0, 40.0)
@@ -147,6 +149,8 @@ def synthetic_parameters(
     HksccParameters
         Within the ranges and decimals of an RPF01 file, so that writing and reading change nothing.
     """
+    require_size(seed, "seed", 0, SEED_MAX)
+    require_size(stocks, "stocks", len((HEDGING_FUND, CHINA_FUND)), STOCK_CODES[1])
     rng = np.random.default_rng(seed)
     codes = _codes(rng, STOCK_CODES, stocks + tier_n, (HEDGING_FUND, CHINA_FUND))
     tier_n_codes = np.sort(codes[stocks:])
@@ -206,7 +210,7 @@ def _codes(
     rng: np.random.Generator, span: tuple[int, int], count: int, first: tuple[int, ...] = ()
 ) -> Int64[np.ndarray, " count"]:
     """Draw distinct codes in no order, ``first`` at the head."""
-    assert len(first) <= count <= span[1] - span[0], f"from {len(first)} to {span[1] - span[0]:,} codes"
+    require_size(count, "instruments of one kind", len(first), span[1] - span[0])
     drawn = rng.permutation(np.arange(*span))
     return np.concatenate([np.array(first, np.int64), drawn[~np.isin(drawn, first)]])[:count]
 
@@ -401,9 +405,7 @@ def synthetic_positions(
     """
     rng = np.random.default_rng(seed)
     candidates = _candidates(rng, parameters)
-    assert 0 <= positions_per_participant <= len(candidates.code), (
-        f"there are {len(candidates.code):,} instruments"
-    )
+    require_size(positions_per_participant, "positions_per_participant", 0, len(candidates.code))
     owner = np.repeat(np.arange(participants), positions_per_participant)
     held = _choose(rng, candidates, participants, positions_per_participant)
     own_wealth = _log_normal(rng, wealth, 1.2, participants)[owner]

@@ -25,6 +25,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float64, Int64
 
+from crossmargin.core.columns import require_size
 from crossmargin.kernels.american import american_values
 from crossmargin.kernels.black76 import black76_values
 from crossmargin.models.span.book import POSITION_COLUMNS
@@ -151,11 +152,11 @@ def synthetic_span_parameters(
     SpanParameters
         Writing them in either format and reading them back gives them again, but for the order of products.
     """
-    assert 1 <= index_families <= FAMILIES_MAX, index_families
-    assert min(stock_futures, stock_classes) >= 0, "no fewer than none"
-    assert max(stock_futures, stock_classes) <= STOCKS_MAX, "at most 9,999 of each"
-    assert MONTHS_MIN <= months <= MONTHS_MAX, months
-    assert 1 <= strikes <= STRIKES_MAX, strikes
+    require_size(index_families, "index_families", 1, FAMILIES_MAX)
+    require_size(stock_futures, "stock_futures", 0, STOCKS_MAX)
+    require_size(stock_classes, "stock_classes", 0, STOCKS_MAX)
+    require_size(months, "months", MONTHS_MIN, MONTHS_MAX)
+    require_size(strikes, "strikes", 1, STRIKES_MAX)
     rng = np.random.default_rng(seed)
     listed = list(_months(business_date, months))
     indices = [_index(rng) for _ in range(index_families)]
@@ -567,7 +568,7 @@ def synthetic_span_positions(
     """
     rng = np.random.default_rng(seed)
     count = len(parameters.series)
-    assert 0 <= 2 * positions_per_account <= count, f"there are {count:,} series"
+    require_size(positions_per_account, "positions_per_account", 0, count // 2)
     held = _choose(rng, _popularity(parameters), accounts, positions_per_account).ravel()
     is_option = parameters.is_option.to_numpy()[held]
     size = np.exp(1.2 * rng.standard_normal(held.size)) * np.where(is_option, 6.0, 3.0)
