@@ -11,9 +11,9 @@ import os
 from pathlib import Path
 
 import pytest
-from span_market import future, market, positions
 
 from crossmargin.models.span.margin import span_margins
+from span_market import future, market, positions
 
 DATA = Path(os.environ.get("CROSSMARGIN_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FILE = DATA / "span" / "cme_gc_20250912.json"

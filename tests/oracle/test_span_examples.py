@@ -14,6 +14,11 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
+
+from crossmargin.formats.prime import prime_parameters
+from crossmargin.models.span.margin import span_margin, span_margins
+from crossmargin.models.span.prime import client_margin, client_rates
+from crossmargin.models.span.settings import SpanSettings
 from span_market import (
     calendar_spread,
     future,
@@ -23,11 +28,6 @@ from span_market import (
     option,
     positions,
 )
-
-from crossmargin.formats.prime import prime_parameters
-from crossmargin.models.span.margin import span_margin, span_margins
-from crossmargin.models.span.prime import client_margin, client_rates
-from crossmargin.models.span.settings import SpanSettings
 
 PRIME = prime_parameters(date(2019, 7, 2))
 GROSS = SpanSettings(basis="gross")

@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from span_market import calendar_spread, future, future_losses, inter_spread, market, option
 from span_reference import reference_margin
 
 from crossmargin.models.span.margin import span_margin, span_margins
 from crossmargin.models.span.risk_arrays import black76_losses
 from crossmargin.models.span.settings import SpanSettings
+from span_market import calendar_spread, future, future_losses, inter_spread, market, option
 
 EXAMPLES = 30
 CENT = 0.011
