@@ -83,10 +83,11 @@ def pledged_positions(draw):
     return rows, draw(pledges(rows, "quantity", STOCK_KEY)), draw(pledges(rows, "amount", CASH_KEY))
 
 
+WEDNESDAY = MONDAY + timedelta(days=2)
 ADJUSTMENTS = pl.DataFrame(
     [
         dict.fromkeys(ADJUSTMENT_SCHEMA)
-        | {"business_date": day, "ex_date": day, "market": "HK", "instrument": code}
+        | {"business_date": WEDNESDAY, "ex_date": day, "market": "HK", "instrument": code}
         | {
             "quantity_conversion_ratio": ratio,
             "cash_dividend_instrument": f"DIV{code}",
@@ -119,7 +120,7 @@ def split(frame, data):
 def through_every_step(frame, stock, cash):
     return marginable_positions(
         frame,
-        business_date=MONDAY + timedelta(days=2),
+        business_date=WEDNESDAY,
         stock_pledges=stock,
         cash_pledges=cash,
         counters=COUNTERS,

@@ -11,6 +11,7 @@ import pytest
 from crossmargin import (
     InputError,
     SpanSettings,
+    apply_corporate_actions,
     hkscc_margin,
     hkscc_margins,
     hkscc_participant,
@@ -21,6 +22,7 @@ from crossmargin import (
     what_if,
 )
 from crossmargin.cli import main
+from crossmargin.models.hkscc.corporate_actions import ADJUSTMENT_SCHEMA
 from span_market import future, future_losses, inter_spread, market, positions
 
 DAY = date(2026, 1, 5)
@@ -194,3 +196,22 @@ def test_what_is_no_regular_file_keeps_its_kind(tmp_path):
     assert main(["hkscc", *map(str, files), "--out", str(link)]) == 0
     assert link.is_symlink()
     assert (tmp_path / "real.txt").read_text().startswith("HKSCC margin")
+
+
+def test_a_corporate_action_report_of_another_day_is_refused():
+    held = {
+        "instrument": ["5"],
+        "currency": ["HKD"],
+        "trade_date": [date(2026, 1, 2)],
+        "quantity": [200],
+        "contract_value": [1.0],
+    }
+    actions = {key: [None] for key in ADJUSTMENT_SCHEMA} | {
+        "business_date": [date(2026, 1, 2)],
+        "ex_date": [DAY],
+        "market": ["MAIN"],
+        "instrument": ["5"],
+        "quantity_conversion_ratio": [2.0],
+    }
+    assert refusals(lambda: apply_corporate_actions(held, actions, DAY)) == [("business_date", "2026-01-02")]
+    assert apply_corporate_actions(held, actions, date(2026, 1, 2))["quantity"].to_list() == [400]

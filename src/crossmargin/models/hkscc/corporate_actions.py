@@ -11,6 +11,8 @@ from crossmargin.core.rounding import toward_zero
 from crossmargin.models.hkscc.netting import net
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from crossmargin.core.columns import FrameInput, Rules
 
 __all__ = ["ADJUSTMENT_SCHEMA", "apply_corporate_actions"]
@@ -46,8 +48,8 @@ STOCK_DIVIDEND: Final = ("stock_dividend_instrument", "entitled_stock_quantity")
 RIGHTS: Final = ("rights_instrument", "rights_quantity")
 
 
-def _rules() -> Rules:
-    """Say what the report must keep: a code with each amount per share, a ratio with a conversion."""
+def _rules(business_date: date | None) -> Rules:
+    """Say what the report must keep: its day, a code with each amount per share, a ratio with a conversion."""
     ratio = pl.col("quantity_conversion_ratio")
     rules = {
         "converted_instrument": (ratio.is_not_null(), "quantity_conversion_ratio given with it"),
@@ -62,10 +64,17 @@ def _rules() -> Rules:
         )
         rules[code] = (value.is_not_null(), f"{amount} given with it")
         rules[amount] = (sign[0] & pl.col(code).is_not_null(), f"{sign[1]}, and {code} given with it")
+    if business_date is not None:
+        rules["business_date"] = (
+            pl.col("business_date") == business_date,
+            f"{business_date}: the day margined",
+        )
     return rules
 
 
-def apply_corporate_actions(positions: FrameInput, adjustments: FrameInput) -> pl.DataFrame:
+def apply_corporate_actions(
+    positions: FrameInput, adjustments: FrameInput, business_date: date | None = None
+) -> pl.DataFrame:
     """Apply every adjustment to the positions that were traded before its ex-date.
 
     Ex-dates are taken in turn; on one ex-date everything follows from the quantity before it:
@@ -87,6 +96,8 @@ def apply_corporate_actions(positions: FrameInput, adjustments: FrameInput) -> p
     adjustments : DataFrame, pandas frame or mapping
         Columns of ``ADJUSTMENT_SCHEMA``; one row per instrument and ex-date. The cash dividend is per share,
         in the position's currency, negative because a long receives it; the others are per share, positive.
+    business_date : date, optional
+        The day for which positions are margined; a report of another day is then refused.
 
     Returns
     -------
@@ -108,7 +119,7 @@ def apply_corporate_actions(positions: FrameInput, adjustments: FrameInput) -> p
     positions = require_columns(positions, "positions", DATED_POSITION_SCHEMA)
     key = ["ex_date", "instrument"]
     adjustments = require_columns(
-        adjustments, "adjustments", ADJUSTMENT_SCHEMA, nullable=OPTIONAL, key=key, rules=_rules()
+        adjustments, "adjustments", ADJUSTMENT_SCHEMA, nullable=OPTIONAL, key=key, rules=_rules(business_date)
     )
     positions = net(positions, POSITION_KEY, ["contract_value"])
     for actions in adjustments.sort(key).partition_by("ex_date", maintain_order=True):

@@ -47,7 +47,7 @@ def marginable_positions(
     counters, rates : DataFrame, pandas frame or mapping
         See ``combine_counters``.
     adjustments : DataFrame, pandas frame or mapping
-        See ``apply_corporate_actions``.
+        See ``apply_corporate_actions``; the report of ``business_date``.
     prices : DataFrame, pandas frame or mapping
         See ``net_across_days``.
 
@@ -74,7 +74,7 @@ def marginable_positions(
     stock_covered = cover_with_specific_stock(positions, stock_pledges, business_date, rates)
     covered = cover_with_specific_cash(stock_covered, cash_pledges, business_date)
     combined = combine_counters(covered, counters, rates)
-    adjusted = apply_corporate_actions(combined, adjustments)
+    adjusted = apply_corporate_actions(combined, adjustments, business_date)
     return _in_hkd(net_across_days(adjusted, prices), rates)
 
 
