@@ -1,0 +1,89 @@
+"""What several commands do: read files together, show results."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from crossmargin.errors import BadRecord, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from crossmargin.models.hkscc.result import HksccMargin
+    from crossmargin.models.span.result import SpanMargin
+
+__all__ = ["Format", "all_read", "in_file", "show", "some"]
+
+Format = Literal["table", "json", "csv", "parquet"]
+
+
+def some(results: list[Any], positions: Path) -> list[Any]:
+    """Refuse a file of positions with nothing to margin in it."""
+    if not results:
+        rule = "at least one position"
+        raise InputError([BadRecord(file=str(positions), line=0, field="", value="", rule=rule)])
+    return results
+
+
+def all_read(*reads: Callable[[], Any]) -> list[Any]:
+    """Read several files and list what is wrong with any of them."""
+    contents: list[Any] = []
+    bad: list[BadRecord] = []
+    for read in reads:
+        try:
+            contents.append(read())
+        except InputError as error:
+            bad += error.records
+    if bad:
+        raise InputError(bad)
+    return contents
+
+
+def in_file(record: BadRecord, positions: Path) -> BadRecord:
+    """Say a row of the positions as the line of their file, which has one header line."""
+    return (
+        replace(record, file=str(positions), line=record.line + 1) if record.file == "positions" else record
+    )
+
+
+def show(
+    results: Sequence[HksccMargin] | Sequence[SpanMargin], form: Format, out: Path | None, *, explain: bool
+) -> None:
+    """Print results, or write them to a file as a whole."""
+    from crossmargin.core.files import whole_file  # noqa: PLC0415
+    from crossmargin.reports.documents import document  # noqa: PLC0415
+
+    if form == "table":
+        content = _text(results, explain=explain, plain=out is not None)
+    elif form == "parquet" and out is None and sys.stdout.isatty():
+        raise InputError(
+            [BadRecord(file="--out", line=0, field="", value="", rule="a file for Parquet, which is binary")]
+        )
+    else:
+        content = document(results, form)
+    if out is None:
+        sys.stdout.buffer.write(content)
+    else:
+        with whole_file(out) as stream:
+            stream.write(content)
+
+
+def _text(results: Sequence[HksccMargin] | Sequence[SpanMargin], *, explain: bool, plain: bool) -> bytes:
+    from rich.console import Console  # noqa: PLC0415
+
+    from crossmargin.reports.terminal import report, totals_table  # noqa: PLC0415
+
+    terminal = sys.stdout.isatty() and not plain
+    console = Console(
+        force_terminal=terminal, width=None if terminal else 120, soft_wrap=not terminal, markup=False
+    )
+    with console.capture() as captured:
+        if len(results) > 1:
+            console.print(totals_table(results))
+        if len(results) == 1 or explain:
+            for result in results:
+                console.print(report(result, explain=explain))
+    return captured.get().encode()

@@ -1,0 +1,1 @@
+"""Full revaluation: what every instrument gains or loses in every scenario."""

@@ -1,0 +1,256 @@
+"""Volatilities of options from their settlement prices, strike by strike, and what is wrong with them.
+
+Calls and puts of one class, expiry and strike stand together as a pair; the out-of-the-money one, which
+holds the whole time value, gives the volatility of both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool, Float64, Int64
+
+from crossmargin.kernels.implied_volatility import VolatilityStatus, implied_volatilities
+from crossmargin.models.revaluation.snapshot import DAYS_A_YEAR, findings, interest_rates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crossmargin.models.revaluation.settings import RevaluationSettings
+    from crossmargin.models.revaluation.snapshot import Snapshot
+
+__all__ = ["CLASS_KEY", "EXPIRY_KEY", "OptionPairs", "arbitrage_findings", "group_slices", "option_pairs"]
+
+CLASS_KEY: Final = ("underlying", "house", "style", "currency", "multiplier", "settlement")
+"""Options that differ in none of these are one class."""
+
+EXPIRY_KEY: Final = (*CLASS_KEY, "expiry")
+
+CALENDAR_TOLERANCE: Final = 1e-3
+"""Relative fall of total variance that prices rounded to the tick do not tell from none."""
+
+PARITY_STRIKES: Final = 5
+"""Strikes nearest to the money whose median gives the forward from put–call parity."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OptionPairs:
+    """Calls and puts by strike, with forward and volatility, sorted by class, expiry and strike.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``CLASS_KEY``, ``expiry``, ``strike``, ``group`` (number of class and expiry, ascending), ``days``,
+        ``years`` (with the averaging window taken off), ``spot``, ``rate``, ``dividend_yield``,
+        ``forward``, ``call`` and ``put`` (row in the snapshot's instruments, null where there is none),
+        ``call_mark``, ``put_mark``, ``volatility`` (a fraction a year), ``smile_slope`` (change of
+        volatility for a log-moneyness of 1).
+    findings : DataFrame
+        Volatilities that could not be had from a price, and what stands instead.
+    """
+
+    table: pl.DataFrame
+    findings: pl.DataFrame
+
+
+def option_pairs(snapshot: Snapshot, settings: RevaluationSettings) -> OptionPairs:
+    """Pair the options of a snapshot and give each pair its forward and volatility.
+
+    The forward is the settlement price of the future of the same underlying and expiry; without one, for
+    European options, the median of K + (C − P)·e^{rT} over the five strikes nearest to the money; else
+    spot·e^{(r − q)T}. A price that no volatility gives takes the volatility of its neighbours, linear in
+    the logarithm of the strike and flat beyond; an expiry without any that of the nearest expiry.
+    """
+    table = _paired(snapshot, settings)
+    if not len(table):
+        return OptionPairs(table=table, findings=findings([]))
+    table = table.with_columns(pl.Series("forward", _forwards(table, snapshot)))
+    volatility, status = _implied(table)
+    filled, found = _filled(table, volatility, status)
+    table = table.with_columns(pl.Series("volatility", filled))
+    table = table.with_columns(pl.Series("smile_slope", _smile_slopes(table)))
+    return OptionPairs(table=table, findings=findings(found))
+
+
+def _paired(snapshot: Snapshot, settings: RevaluationSettings) -> pl.DataFrame:
+    options = snapshot.instruments.with_row_index("row").filter(pl.col("kind") == "option")
+    key = [*EXPIRY_KEY, "strike"]
+    again = pl.int_range(pl.len()).over([*key, "right"]).alias("again")  # two codes of the same terms
+    options = options.with_columns(again, pl.col("row").cast(pl.Int64))
+    shared = [*key, "again", "days", "spot", "dividend_yield"]
+    sides = [
+        options.filter(pl.col("right") == right).select(
+            *shared, pl.col("row").alias(name), pl.col("mark").alias(f"{name}_mark")
+        )
+        for right, name in (("C", "call"), ("P", "put"))
+    ]
+    table = sides[0].join(sides[1], on=shared, how="full", coalesce=True).sort(*key, "again").drop("again")
+    window = pl.when(pl.col("settlement") == "average").then(settings.averaging_days).otherwise(0.0)
+    days = pl.col("days").cast(pl.Float64)
+    left = pl.max_horizontal(days - window * (2 / 3), days / 3)
+    return table.with_columns(
+        (left / DAYS_A_YEAR).alias("years"),
+        (pl.struct(EXPIRY_KEY).rle_id().cast(pl.Int64)).alias("group"),
+        _rates(table, snapshot),
+    )
+
+
+def _rates(table: pl.DataFrame, snapshot: Snapshot) -> pl.Series:
+    rate = np.zeros(len(table))
+    days = table["days"].to_numpy().astype(np.float64)
+    for currency in table["currency"].unique().sort():
+        mine = (table["currency"] == currency).to_numpy()
+        rate[mine] = interest_rates(snapshot.rates, currency, days[mine])
+    return pl.Series("rate", rate)
+
+
+def _forwards(table: pl.DataFrame, snapshot: Snapshot) -> Float64[np.ndarray, " pairs"]:
+    """Return future, else parity, else carry, see ``option_pairs``."""
+    futures = snapshot.instruments.filter(pl.col("kind") == "future").sort("multiplier", "instrument")
+    largest = futures.group_by("underlying", "expiry", maintain_order=True).last()
+    future = table.join(
+        largest.select("underlying", "expiry", pl.col("mark").alias("future")),
+        on=["underlying", "expiry"],
+        how="left",
+        maintain_order="left",
+    )["future"]
+    growth = (pl.col("rate") * pl.col("days") / DAYS_A_YEAR).exp()
+    carry = pl.col("spot") * growth * (-pl.col("dividend_yield") * pl.col("days") / DAYS_A_YEAR).exp()
+    gap = (pl.col("call_mark") - pl.col("put_mark")).abs()
+    near = gap.rank("ordinal").over("group") <= PARITY_STRIKES
+    at_parity = pl.col("strike") + (pl.col("call_mark") - pl.col("put_mark")) * growth
+    parity = pl.when(near & (pl.col("style") == "european")).then(at_parity).median().over("group")
+    return table.select(pl.coalesce(pl.lit(future), parity, carry)).to_series().to_numpy()
+
+
+def _implied(
+    table: pl.DataFrame,
+) -> tuple[Float64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
+    """Return the volatility that the out-of-the-money price implies, NaN with a status where it has none."""
+    call_out = pl.col("strike") >= pl.col("forward")
+    use_call = (call_out & pl.col("call").is_not_null()) | pl.col("put").is_null()
+    chosen = table.select(
+        pl.when(use_call).then(1.0).otherwise(-1.0).alias("side"),
+        pl.when(use_call).then(pl.col("call_mark")).otherwise(pl.col("put_mark")).alias("mark"),
+    )
+    columns = (table[name].to_numpy() for name in ("forward", "strike", "years", "rate"))
+    return implied_volatilities(chosen["side"].to_numpy(), chosen["mark"].to_numpy(), *columns)
+
+
+def group_slices(table: pl.DataFrame) -> list[slice]:
+    """Return the rows of each group, in order."""
+    edges = np.flatnonzero(np.diff(table["group"].to_numpy(), prepend=-1, append=-1)).tolist()
+    return [slice(first, last) for first, last in pairwise(edges)]
+
+
+def _filled(
+    table: pl.DataFrame, volatility: Float64[np.ndarray, " pairs"], status: Int64[np.ndarray, " pairs"]
+) -> tuple[Float64[np.ndarray, " pairs"], list[tuple[str, str, str]]]:
+    """Return volatilities without gaps, and what was found."""
+    known = status == VolatilityStatus.FOUND
+    filled, found = volatility.copy(), []
+    log_strike = np.log(table["strike"].to_numpy())
+    for here in group_slices(table):
+        if known[here].all():
+            continue
+        name = " ".join(str(part) for part in table.select("underlying", "expiry").row(here.start))
+        source = here if known[here].any() else _nearest(table, known, here.start)
+        missing = np.flatnonzero(~known[here]) + here.start
+        if source is None:
+            found.append(
+                (name, "no settlement price of the underlying's options gives a volatility", "left out")
+            )
+            continue
+        at = np.flatnonzero(known[source]) + source.start
+        filled[missing] = np.interp(log_strike[missing], log_strike[at], volatility[at])
+        found += [_found(table, name, int(row), int(status[row]), same=source == here) for row in missing]
+    return filled, found
+
+
+def _found(table: pl.DataFrame, name: str, row: int, status: int, *, same: bool) -> tuple[str, str, str]:
+    reason = VolatilityStatus(status).name.lower().replace("_", " ")
+    action = "volatility of the neighbouring strikes" if same else "volatility of the nearest expiry"
+    return f"{name} {table['strike'][row]:g}", f"price gives no volatility: {reason}", action
+
+
+def _nearest(table: pl.DataFrame, known: Bool[np.ndarray, " pairs"], first: int) -> slice | None:
+    """Return the rows of the same class's expiry, nearest in days, that has a volatility."""
+    mine = table.row(first, named=True)
+    of_class = table.with_row_index("at").filter(
+        pl.all_horizontal(pl.col(name) == mine[name] for name in CLASS_KEY) & pl.lit(pl.Series(known))
+    )
+    if not len(of_class):
+        return None
+    order = of_class.sort((pl.col("days") - mine["days"]).abs(), "group")
+    rows = table.with_row_index("at").filter(pl.col("group") == order["group"][0])["at"]
+    return slice(int(rows[0]), int(rows[-1]) + 1)
+
+
+def _smile_slopes(table: pl.DataFrame) -> Float64[np.ndarray, " pairs"]:
+    """Return the slope of the smile in log-moneyness: of the parabola through a strike and both neighbours."""
+    slopes = np.zeros(len(table))
+    moneyness = np.log(table["strike"].to_numpy() / table["forward"].to_numpy())
+    volatility = table["volatility"].to_numpy()
+    for here in group_slices(table):
+        at, first = np.unique(moneyness[here], return_index=True)  # two codes may have one strike
+        values = volatility[here][first]
+        if at.size > 1 and np.isfinite(values).all():
+            slopes[here] = np.gradient(values, at)[np.searchsorted(at, moneyness[here])]
+    return slopes
+
+
+def arbitrage_findings(pairs: OptionPairs, tick: float = 0.0) -> pl.DataFrame:
+    """Report settlement prices that allow a gain without risk by more than ``tick``.
+
+    Vertical: a call falls and a put rises with the strike, by no more than the discounted difference of
+    strikes. Butterfly: prices are convex in the strike. Calendar: total variance at the same log-moneyness
+    does not fall with the expiry.
+
+    Returns
+    -------
+    DataFrame
+        ``subject`` (underlying, expiry, strike), ``kind``, ``action`` ("reported").
+    """
+    rows = [*_strike_findings(pairs.table, tick), *_calendar_findings(pairs.table)]
+    return findings([(subject, kind, "reported") for subject, kind in rows])
+
+
+def _strike_findings(table: pl.DataFrame, tick: float) -> Iterator[tuple[str, str]]:
+    """Vertical spreads and butterflies, by side and expiry."""
+    discount = (
+        pl.when(pl.col("style") == "european").then((-pl.col("rate") * pl.col("years")).exp()).otherwise(1.0)
+    )
+    for side, sign in (("call", -1.0), ("put", 1.0)):
+        mark = pl.col(f"{side}_mark")
+        step, rise = pl.col("strike").diff().over("group"), (sign * mark.diff()).over("group")
+        before, after = mark.shift(1).over("group"), mark.shift(-1).over("group")
+        width = pl.col("strike").shift(-1).over("group") - pl.col("strike")
+        between = (before * width + after * step) / (step + width)
+        judged = table.filter(mark.is_not_null()).with_columns(
+            ((rise < -tick) | (rise > step * discount + tick)).alias("vertical"),
+            (mark > between + tick).alias("butterfly"),
+        )
+        for kind in ("vertical", "butterfly"):
+            for row in judged.filter(kind).iter_rows(named=True):
+                yield f"{row['underlying']} {row['expiry']} {row['strike']:g}", f"{kind} arbitrage of {side}s"
+
+
+def _calendar_findings(table: pl.DataFrame) -> Iterator[tuple[str, str]]:
+    """Yield strikes whose total variance at a log-moneyness falls from one expiry of a class to the next."""
+    variance = pl.col("volatility") ** 2 * pl.col("years")
+    curves = table.with_columns(
+        variance.alias("variance"), (pl.col("strike") / pl.col("forward")).log().alias("k")
+    )
+    for _, of_class in curves.group_by(CLASS_KEY, maintain_order=True):
+        expiries = of_class.partition_by("expiry", maintain_order=True)
+        for near, far in pairwise(expiries):
+            at = far["k"].to_numpy()
+            inside = near.filter(pl.col("k").is_between(at[0], at[-1]))
+            later = np.interp(inside["k"].to_numpy(), at, far["variance"].to_numpy())
+            fallen = later < inside["variance"].to_numpy() * (1 - CALENDAR_TOLERANCE)
+            for row in inside.filter(pl.Series(fallen)).iter_rows(named=True):
+                yield f"{row['underlying']} {row['expiry']} {row['strike']:g}", "calendar arbitrage"

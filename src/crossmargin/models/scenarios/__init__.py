@@ -1,0 +1,1 @@
+"""Scenarios: from histories of prices to sets of moves of risk factors."""
