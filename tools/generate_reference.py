@@ -24,8 +24,16 @@ import crossmargin
 from crossmargin import HksccParticipant, cli
 from crossmargin.formats.hkscc import reports, rpf01_layout
 from crossmargin.formats.hkscc.participant import HOUSE_KEYS
+from crossmargin.formats.market import layout as market_layout
 from crossmargin.formats.records import NOUNS
 from crossmargin.formats.span import positions as span_positions
+from crossmargin.models.market import (
+    MARKET_DEFAULTS,
+    MARKET_KEYS,
+    MARKET_NULLABLE,
+    MARKET_SCHEMAS,
+    market_rules,
+)
 from crossmargin.models.span.parameters import SPAN_KEYS, SPAN_SCHEMAS, SpanParameters
 from crossmargin.models.span.settings import SpanSettings
 
@@ -183,6 +191,7 @@ SPAN_COLUMNS: Final = {
         "rate": "fraction of weighted price risk, share of gains that counts, or money for one spread where flat",
         "first": "whether it is a super spread, formed before spreads within a combined commodity",
         "minimum_legs": "legs that must be held",
+        "eligibility": 'accounts that may form it: "all", "non_segregated" or "house"',
     },
     "inter_legs": {
         "spread": "number of the spread",
@@ -201,6 +210,93 @@ SPAN_COLUMNS: Final = {
         "multiplier": "amount × multiplier is in the other currency",
     },
     "skipped": {"record": "record type or element name", "count": "how many"},
+}
+MARKET_TABLES: Final = {
+    "participants": "Clearing participants.",
+    "accounts": "Accounts at the houses.",
+    "underlyings": "What a price moves with.",
+    "instruments": "What is cleared.",
+    "positions": "What is held. Several rows of one account and instrument add up.",
+    "prices": "Closing prices and levels.",
+    "marks": "Settlement prices of futures and options.",
+    "volatilities": "Implied volatilities at the money.",
+    "dividends": "Cash dividends, announced ones among them. Several rows of one day add up.",
+    "splits": "Splits and consolidations.",
+    "rates": "Interest rates.",
+    "exchange_rates": "Exchange rates.",
+}
+MARKET_COLUMNS: Final = {
+    "participants": {
+        "participant": "code",
+        "name": "any text without a comma",
+        "group": "those under one control have the same, for concentration and default",
+    },
+    "accounts": {
+        "account": "code",
+        "participant": "who clears for it",
+        "house": "where",
+        "type": "type of a DCASS account",
+        "basis": "whether long and short positions net",
+        "owner": "whose risk it is; accounts of one owner may be margined together",
+        "consent": "1 if the owner agreed to cross-margining, else 0",
+    },
+    "underlyings": {
+        "underlying": "code",
+        "kind": "what it is",
+        "currency": "ISO code of the currency of its price",
+        "dividend_yield": "continuous, a year; of an index. Cash dividends are a table of their own",
+        "adjustment": "what the history is already adjusted for; total = splits and dividends",
+        "listed": "first day of trading, empty where it is older than the history",
+        "proxy": "underlying to regress on for the days before",
+    },
+    "instruments": {
+        "instrument": "code",
+        "house": "which house clears it",
+        "kind": "what it is",
+        "underlying": "what it moves with",
+        "currency": "ISO code of the currency of its price",
+        "multiplier": "money for one point of one contract; 1 for shares",
+        "expiry": "last trading day",
+        "right": "call or put",
+        "strike": "in points",
+        "style": "when it may be exercised",
+        "settlement": "how the final price comes about: the close, or an average over the last day",
+    },
+    "positions": {
+        "date": "empty holds always; of rows with a date, those of the latest day up to the one asked for count",
+        "account": "whose",
+        "instrument": "in what",
+        "quantity": "contracts or shares, + long, − short",
+    },
+    "prices": {"date": "day", "underlying": "whose", "close": "close or level"},
+    "marks": {"date": "day", "instrument": "whose", "price": "settlement price, points"},
+    "volatilities": {
+        "date": "day",
+        "underlying": "whose",
+        "days": "calendar days to expiry",
+        "volatility": "a fraction a year",
+    },
+    "dividends": {
+        "ex_date": "first day without the dividend",
+        "underlying": "whose",
+        "amount": "money for one share",
+    },
+    "splits": {
+        "ex_date": "first day at the new price",
+        "underlying": "whose",
+        "ratio": "new shares for one old one",
+    },
+    "rates": {
+        "date": "day",
+        "currency": "ISO code",
+        "days": "calendar days it holds for",
+        "rate": "continuous, a fraction a year",
+    },
+    "exchange_rates": {
+        "date": "day",
+        "currency": "ISO code",
+        "rate": "units of the market's currency for one of this",
+    },
 }
 
 
@@ -401,8 +497,8 @@ def span_settings_page() -> str:
             "# SPAN settings\n",
             (
                 "Keys of the settings file (TOML, `crossmargin span --settings`) and arguments of `SpanSettings`. An "
-                'unknown key is refused. "file" is what the risk parameter file says. `basis` is set by the account '
-                "type on the command line.\n"
+                'unknown key is refused. "file" is what the risk parameter file says. On the command line the '
+                "account type gives the `basis`, and another one is refused.\n"
             ),
             table(("key", "type", "default", "meaning"), rows),
             "## Values of PRiME\n",
@@ -436,6 +532,86 @@ def span_parameters_page() -> str:
         )
         parts.append(f"## {name}\n\n{SPAN_TABLES[name]}\n")
         parts.append(table(("column", "type", "", "meaning"), rows))
+    return "\n".join(parts)
+
+
+def market_column_rows(name: str) -> Iterator[tuple[str, ...]]:
+    """Yield column, kind, whether it must be there, what may stand there and what it means."""
+    defaults, nullable = MARKET_DEFAULTS.get(name, {}), MARKET_NULLABLE.get(name, ())
+    rules = {column: rule for column, (_, rule) in market_rules(name).items()}
+    for field in market_layout.table_fields(name):
+        column = field.name
+        kind = "any text" if isinstance(field, market_layout.FreeText) else field.kind
+        default = defaults.get(column)
+        needed = "yes" if column not in defaults else "no" if default is None else f"no: `{default}`"
+        if column in nullable and column not in defaults:
+            needed = "may be empty"
+        key = "key" if column in MARKET_KEYS[name] else ""
+        yield f"`{column}`", kind, key, needed, rules.get(column, ""), MARKET_COLUMNS[name][column]
+
+
+def market_folder_page() -> str:
+    """Return the layout of a market folder."""
+    assert list(MARKET_TABLES) == list(MARKET_SCHEMAS), "a table without a description, or in another order"
+    head = (
+        (f"`{key}`", "no" if item.optional else "yes", item.rule, item.meaning)
+        for key, item in market_layout.HEAD_KEYS.items()
+    )
+    parts = [
+        NOTE,
+        "# Market folder\n",
+        (
+            "Everything that is not a house's own file: who clears what for whom, instruments, positions and the histories "
+            "behind. `market.toml` must be there; each table is one CSV or one Parquet file, or absent and then empty. "
+            "Anything else in the folder is refused. See [how to use one](../how-to/market-folder.md).\n"
+        ),
+        "## Files\n",
+        table(
+            ("file", "what it holds"),
+            [
+                (f"`{market_layout.HEAD_FILE}`", "keys below"),
+                *(
+                    (f"`{market_layout.table_path(name, '')}` `.csv` or `.parquet`", described)
+                    for name, described in MARKET_TABLES.items()
+                ),
+                (
+                    "`houses/HKSCC.toml`",
+                    "[participant settings](participant-settings.md) of HKSCC, read by `read_participant`",
+                ),
+                (
+                    "`houses/HKCC.toml`, `houses/SEOCH.toml`",
+                    "[SPAN settings](span-settings.md) of each, read by `read_span_settings`",
+                ),
+            ],
+        ),
+        (
+            "The reader of the folder does not look into files of houses: what they hold does not belong to the market, nor "
+            "to its content hash.\n"
+        ),
+        "## `market.toml`\n",
+        table(("key", "needed", "value", "meaning"), head),
+        (
+            "A file whose SHA-256 stands there must have it. The writer puts down those of its Parquet files: a damaged "
+            "one could ask for any amount of memory before anything is noticed. Take the line out when you replace a file.\n"
+        ),
+        "## Tables\n",
+        (
+            "CSV is as in [file formats](formats.md): one header line, columns in any order, no quotes. In Parquet, text is a "
+            "string, `integer` a whole number, `decimal` a finite number, `date` a date; names and numbers may then be "
+            "longer than CSV holds. A column that is not needed may be left out altogether, and has the value that stands "
+            "there. The key columns of a table together stand once. Names must be in the table that they refer to. Prices are "
+            "points in the instrument's currency; numbers keep within ±10^12.\n"
+        ),
+    ]
+    for name, schema in MARKET_SCHEMAS.items():
+        assert list(MARKET_COLUMNS[name]) == list(schema), f"{name}: a column without a description"
+        parts.append(f"### {name}\n\n{MARKET_TABLES[name]}\n")
+        head_line = ("column", "kind", "", "needed", "rule", "meaning")
+        parts.append(table(head_line, market_column_rows(name)))
+    parts.append(
+        "An option has right, strike and style; a future and an option have an expiry; a position is in an instrument that "
+        "the account's house clears.\n"
+    )
     return "\n".join(parts)
 
 
@@ -514,6 +690,7 @@ def pages() -> dict[Path, str]:
     return {
         folder / "cli.md": cli_page(),
         folder / "formats.md": formats_page(),
+        folder / "market-folder.md": market_folder_page(),
         folder / "participant-settings.md": settings_page(),
         folder / "span-parameters.md": span_parameters_page(),
         folder / "span-settings.md": span_settings_page(),

@@ -33,6 +33,7 @@ NAMES = (
     "span_xml",
     "span_positions",
     "span_settings",
+    "market",
 )
 INPUT_SECONDS = 10
 MEMORY_MB = 3072

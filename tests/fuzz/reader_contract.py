@@ -9,10 +9,12 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
+import shutil
 import sys
 import warnings
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,6 +40,8 @@ from crossmargin.formats.hkscc.reports import (
 )
 from crossmargin.formats.hkscc.rpf01 import read_rpf01
 from crossmargin.formats.hkscc.rpf01_writer import write_rpf01
+from crossmargin.formats.market.folder_reader import read_market
+from crossmargin.formats.market.folder_writer import write_market
 from crossmargin.formats.span.positional import read_positional
 from crossmargin.formats.span.positional_writer import write_positional
 from crossmargin.formats.span.positions import read_span_positions
@@ -46,6 +50,7 @@ from crossmargin.formats.span.settings import read_span_settings
 from crossmargin.formats.span.xml_reader import read_spn
 from crossmargin.formats.span.xml_writer import write_spn
 from crossmargin.models.hkscc.parameters import TABLE_SCHEMAS
+from crossmargin.models.market import MARKET_NULLABLE, Market
 from crossmargin.models.span.parameters import SPAN_SCHEMAS, SpanParameters
 from crossmargin.models.span.settings import SpanSettings
 
@@ -225,6 +230,62 @@ def xml_survives(values: list[SpanParameters], path: Path) -> bool:
     return wrote
 
 
+SECTION = re.compile(rb"^=== ([A-Za-z0-9_][A-Za-z0-9_./]*)\r?\n", re.MULTILINE)
+
+
+def write_folder(content: bytes, folder: Path) -> None:
+    """Make a folder of one text: "=== path" above the content of each file.
+
+    What stands in a Parquet file is what Polars makes of a CSV text; damaged files are kept out by digests.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    _, *sections = SECTION.split(content)
+    for name, text in zip(sections[::2], sections[1::2], strict=True):
+        path = folder / name.decode()
+        if ".." in path.parts or path.exists() or not {path.parent, path.parent.parent} & {folder}:
+            continue
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(as_parquet(text) if path.suffix == ".parquet" else text)
+
+
+def as_parquet(text: bytes) -> bytes:
+    stream = io.BytesIO()
+    try:
+        pl.read_csv(io.BytesIO(text), try_parse_dates=True).write_parquet(stream)
+    except pl.exceptions.PolarsError:
+        return text.replace(b"PAR1", b"")
+    return stream.getvalue()
+
+
+def read_folder(path: Path) -> Market:
+    """Read the folder that the bytes describe, as if they were one file."""
+    folder = path.with_name("folder")
+    write_folder(path.read_bytes(), folder)
+    try:
+        return read_market(folder)
+    except InputError as error:
+        for record in error.records:
+            assert Path(record.file).is_relative_to(folder), f"an error that does not name the file: {record}"
+        raise InputError(replace(record, file=str(path)) for record in error.records) from error
+
+
+def sound_market(value: Market) -> None:
+    for name, table in value.tables.items():
+        finite(table, set(MARKET_NULLABLE.get(name, ())))
+
+
+def market_survives(value: Market, path: Path) -> bool:
+    """As Parquet, then as CSV in its place; a Parquet file may hold names and digits that CSV does not."""
+    try:
+        for histories in ("parquet", "csv"):
+            write_market(value, path, histories=histories)
+            assert read_market(path).content_hash == value.content_hash
+    except InputError:
+        return False
+    return True
+
+
 def has_no_writer(value: object, path: Path) -> bool:
     del value, path
     return True
@@ -249,7 +310,7 @@ def packed(content: bytes) -> list[bytes]:
 def rpf01_seeds() -> list[bytes]:
     header = [line.replace(",20", ",1").replace(",21", ",2") for line in rpf01_lines()[:12]]
     header[5] = "STV_Count,0"
-    short = [*header, heading(2), "A,1,-0.5", "A,2,0.25,1", "B,2,0.0139,-0.0000001", "B,1,100", "B,3,0.3"]
+    short = [*header, heading(2), "A,1,-0.5", "A,2,0.25,1", "B,2,0.0139,-0.0000001", "B,1,100", "N,3,0.3"]
     return [
         lines(*rpf01_lines()),
         lines(*rpf01_lines()).replace(b"\n", b"\r\n"),
@@ -324,6 +385,66 @@ def span_settings_seeds() -> list[bytes]:
     ]
 
 
+MARKET_HEAD = """\
+=== market.toml
+format = "crossmargin-market"
+version = 1
+name = "a market"
+currency = "HKD"
+calendar = "XHKG"
+"""
+MARKET_FILES = """\
+=== participants.csv
+participant,name,group
+P1,First & Co.,G1
+=== accounts.csv
+account,participant,house,type,basis,owner,consent
+A1,P1,HKCC,house,net,P1,1
+A2,P1,HKSCC,omnibus,gross,C1,0
+=== underlyings.csv
+underlying,kind,currency,dividend_yield,adjustment,listed,proxy
+HSI,index,HKD,0.03,none,,
+700,stock,HKD,0,splits,2025-06-16,HSI
+=== instruments.csv
+instrument,house,kind,underlying,currency,multiplier,expiry,right,strike,style,settlement
+HSI.F.2026-01,HKCC,future,HSI,HKD,50,2026-01-29,,,,average
+HSI.P.20000.2026-01,HKCC,option,HSI,HKD,50,29/1/2026,P,20000,european,average
+700,HKSCC,equity,700,HKD,1,,,,,close
+=== positions.csv
+date,account,instrument,quantity
+,A1,HSI.F.2026-01,-5
+2026-01-05,A2,700,100
+=== histories/marks.csv
+date,instrument,price
+2026-01-05,HSI.F.2026-01,19850
+=== houses/HKCC.toml
+basis = "net"
+"""
+MARKET_PARQUET = """\
+=== histories/prices.parquet
+date,underlying,close
+2026-01-02,HSI,19700.25
+2026-01-05,HSI,19800
+=== histories/rates.parquet
+date,currency,days,rate
+2026-01-05,HKD,30,0.031
+=== histories/splits.csv
+ex_date,underlying,ratio
+2026-01-06,700,2
+"""
+
+
+def market_seeds() -> list[bytes]:
+    parts = (MARKET_HEAD + 'data_note = "made by hand"\n', MARKET_FILES, MARKET_PARQUET)
+    digest = f'[sha256]\n"histories/marks.csv" = "{"0" * 64}"\n'
+    return [
+        "".join(parts).encode(),
+        (MARKET_HEAD + MARKET_FILES).replace("\n", "\r\n").encode(),
+        (MARKET_HEAD + digest + MARKET_FILES + "=== notes.txt\nx\n").encode(),
+        MARKET_HEAD.encode(),
+    ]
+
+
 def positional_seeds() -> list[bytes]:
     small = lines(
         CME_HEADER, "1 CBT  01", "2 CBT 06    0USD$PN   06        FUT   06        OOF", CME_LINES["3"]
@@ -356,4 +477,5 @@ TARGETS = {
     "span_xml": Target(read_xml, sound_xml, xml_survives, xml_seeds),
     "span_positions": Target(read_span_positions, sound_span_positions, has_no_writer, span_positions_seeds),
     "span_settings": Target(read_span_settings, needs_no_check, span_settings_survive, span_settings_seeds),
+    "market": Target(read_folder, sound_market, market_survives, market_seeds, dear=4),
 }

@@ -186,7 +186,7 @@ def test_whole_file_around_the_real_lines(tmp_path):
     assert commodities["07"]["option_style"] == "futures"
     assert (commodities["YM"]["short_option_minimum"], commodities["YM"]["som_method"]) == (170.0, "max")
     assert read.spot_charges.rows() == [("YM", "202506", 1.0, 0.0)]
-    assert read.inter_spreads.rows() == [(1, "ALL", 1, "scanning", "price_risk", 0.98, True, 1)]
+    assert read.inter_spreads.rows() == [(1, "ALL", 1, "scanning", "price_risk", 0.98, True, 1, "all")]
     assert read.inter_legs.select("commodity", "ratio", "side", "required", "target").rows() == [
         ("NY-HH", 1.0, "A", False, False),
         ("NY-HP", 1.0, "B", False, False),

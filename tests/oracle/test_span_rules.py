@@ -121,6 +121,28 @@ def test_constructed_per_leg_rates():
     assert [row["inter_credit"] for row in found.values()] == [800, 180]
 
 
+@pytest.mark.parametrize(
+    ("eligibility", "allowed"),
+    [
+        ("all", {"house", "non_segregated", "segregated"}),
+        ("non_segregated", {"house", "non_segregated"}),
+        ("house", {"house"}),
+    ],
+)
+@pytest.mark.parametrize("origin", ["house", "non_segregated", "segregated"])
+@pytest.mark.parametrize("method", ["delta", "scanning"])
+def test_constructed_a_spread_forms_only_in_accounts_that_may(eligibility, allowed, origin, method):
+    """Of two spreads the first has the higher rate and the eligibility; without it the second forms."""
+    first = inter_spread([("AAA", 1.0, "A"), ("BBB", 1.0, "B")], 0.5, method=method, eligibility=eligibility)
+    second = inter_spread([("AAA", 1.0, "A"), ("BBB", 1.0, "B")], 0.2, spread=2, priority=2)
+    series = [future("AAA", MONTH, future_losses(1000)), future("BBB", MONTH, future_losses(600))]
+    parameters = market(series, **{name: first[name] + second[name] for name in first})
+    found = amounts([("AAA", MONTH, 1), ("BBB", MONTH, -1)], parameters, SpanSettings(account_origin=origin))
+    # Flat gains at 0.5: 1,000 + 600 − (1,000 − 0.5 × 600) = 900, shared 1,000 : 600
+    formed = [562.5, 337.5] if method == "scanning" else [500, 300]
+    assert [row["inter_credit"] for row in found.values()] == (formed if origin in allowed else [200, 120])
+
+
 def test_constructed_a_scanning_based_spread_uses_its_commodities_up():
     tables = inter_spread([("AAA", 1.0, "A"), ("BBB", 1.0, "B")], 1.0, method="scanning")
     later = inter_spread([("BBB", 1.0, "B"), ("CCC", 1.0, "A")], 0.9, spread=2, priority=2)

@@ -21,7 +21,7 @@ from fuzz_readers import NAMES
 from reader_contract import CORPUS, TARGETS, finite, lines, outcome
 
 STORED = sorted(path for path in CORPUS.rglob("*") if path.is_file())
-FILES_MAX = 40
+FILES_MAX = 50
 BYTES_MAX = 60_000
 
 

@@ -244,16 +244,17 @@ def tables(draw, name: str, codes_of_table):
     return pl.DataFrame(rows, schema=TABLE_SCHEMAS[name], orient="row")
 
 
-def measures(counts):
+def measures(counts, weight):
     confidence = st.integers(5 * 10**9, 10**10 - 1).map(lambda units: Decimal(units).scaleb(-10))
-    return st.builds(TailMeasure, weight=scaled(0, 1, 10), confidence=confidence, scenario_count=counts)
+    return st.builds(TailMeasure, weight=st.just(weight), confidence=confidence, scenario_count=counts)
 
 
 @st.composite
 def markets(draw):
     known = draw(st.lists(codes, unique=True, min_size=1, max_size=6))
     some = st.lists(st.sampled_from(known), unique=True)
-    historical, stressed = draw(measures(st.integers(1, 8))), draw(measures(st.integers(1, 8)))
+    weight, counts = draw(scaled(0, 1, 10)), st.integers(1, 8)
+    historical, stressed = draw(measures(counts, weight)), draw(measures(counts, round(1 - weight, 10)))
     count = historical.scenario_count + stressed.scenario_count
     with_returns = draw(st.lists(st.sampled_from(known), unique=True, min_size=1))
     stocks = draw(some)
@@ -263,6 +264,7 @@ def markets(draw):
         )
     )
     products = [code for code in draw(some) if code not in stocks]
+    tier_n = [code for code in draw(some) if code not in with_returns]
     return HksccParameters(
         valuation_date=draw(days),
         historical=historical,
@@ -272,7 +274,7 @@ def markets(draw):
         holiday_factor=draw(scaled(0, 100, 10)),
         scenario_instruments=pl.Series("instrument", with_returns, dtype=pl.String),
         returns=np.array(values).reshape(len(with_returns), count),
-        flat_rate=draw(tables("flat_rate", draw(some))),
+        flat_rate=draw(tables("flat_rate", tier_n)),
         liquidation=draw(tables("liquidation", stocks)),
         structured_product=draw(tables("structured_product", products)),
         tick=draw(tables("tick", draw(some))),

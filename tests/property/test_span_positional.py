@@ -173,6 +173,7 @@ def inter_spread(draw, spread: int, commodities: list[str], tiers: list[dict]):
         "rate": draw(rate),
         "first": draw(st.booleans()),
         "minimum_legs": draw(st.integers(1, 9999)),
+        "eligibility": draw(st.sampled_from(["all", "non_segregated", "house"])),
     }
     legs = []
     count = min(len(commodities), 4)

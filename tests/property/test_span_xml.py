@@ -82,7 +82,9 @@ def inter(draw, codes, tiers):
         credit = "price_risk" if scanning else draw(st.sampled_from(["price_risk", "flat"]))
         minimum = draw(SMALL) if scanning else count
         method = "scanning" if scanning else "delta"
-        spreads.append((number, "", draw(SMALL), method, credit, draw(AMOUNTS), draw(st.booleans()), minimum))
+        spreads.append(
+            (number, "", draw(SMALL), method, credit, draw(AMOUNTS), draw(st.booleans()), minimum, "all")
+        )
         for leg in range(1, count + 1):
             code = draw(st.sampled_from(codes))
             known = [row[2] for row in tiers if row[:2] == (code, "inter")]

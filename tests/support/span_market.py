@@ -121,6 +121,7 @@ def inter_spread(
 ) -> dict[str, list[dict]]:
     """One spread between commodities: (commodity, ratio, side) of each leg, and the credit rate."""
     own = {"group": "ALL", "method": "delta", "credit": "price_risk", "first": False, "minimum_legs": 2}
+    own["eligibility"] = "all"
     leg = {"required": True, "target": False, "rate": None, "tier": None}
     return {
         "inter_spreads": [own | {"spread": spread, "priority": priority, "rate": rate} | more],

@@ -110,6 +110,40 @@ def test_settings_change_the_method(capsys, tmp_path, spn, positions):
 
 
 @pytest.mark.parametrize(
+    ("account_type", "basis", "agrees"),
+    [
+        ("house", "net", True),
+        ("house", "gross", False),
+        ("omnibus", "gross", True),
+        ("omnibus", "net", False),
+    ],
+)
+def test_a_basis_in_the_settings_is_that_of_the_account_type(
+    capsys, tmp_path, spn, positions, account_type, basis, agrees
+):
+    chosen = tmp_path / "settings.toml"
+    chosen.write_text(f'basis = "{basis}"\n')
+    arguments = (
+        "--file",
+        spn,
+        "--positions",
+        positions,
+        "--settings",
+        chosen,
+        "--account-type",
+        account_type,
+    )
+    code, out, err = run(capsys, *arguments, "--format", "json")
+    if agrees:
+        assert code == 0
+        assert json.loads(out)["results"][0]["provenance"]["settings"]["basis"] == basis
+    else:
+        assert (code, out) == (1, "")
+        assert f"basis '{basis}'" in err
+        assert account_type in err
+
+
+@pytest.mark.parametrize(
     ("text", "rules"),
     [
         ("intra_spread = false\n", ["intra_spread"]),

@@ -65,6 +65,14 @@ def test_the_file_replaces_the_dated_set(tmp_path):
     settings = read_participant(write(tmp_path, text), DAY)
     assert (settings.portfolio_margin_floor_rate, settings.hedging_instrument) == (0.025, "2828")
     assert (settings.adhoc_addon, settings.margin_credit) == (600_000, 5_000_000)
+    assert (
+        settings.parameter_set == "hkscc-2023-08-14 with own portfolio_margin_floor_rate, hedging_instrument"
+    )
+
+
+def test_a_value_of_the_house_given_again_is_not_an_own_one():
+    assert hkscc_participant(DAY, margin_credit=5_000_000).parameter_set == "hkscc-2023-08-14"
+    assert hkscc_participant(DAY, margin_credit=1).parameter_set == "hkscc-2023-08-14 with own margin_credit"
 
 
 def test_the_set_holds_from_its_day():

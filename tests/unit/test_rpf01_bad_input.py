@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
+import polars as pl
 import pytest
 from rpf01_text import HEADER, HEADING_LINE, LAST_LINE, LINE, RECORDS, heading, rpf01_lines, write_lines
 
@@ -356,6 +358,38 @@ def test_a_duplicate_benefit_of_one_type(tmp_path):
 def test_all_three_benefits_of_one_stock(tmp_path):
     parameters = read_rpf01(write_lines(tmp_path, [*rpf01_lines(), "700,7,2,3.5,0,0.5"]))
     assert parameters.benefit["benefit_type"].to_list() == [1, 3, 2]
+
+
+@pytest.mark.parametrize("code", ["700", "26883"])
+def test_a_flat_rate_beside_returns(tmp_path, code):
+    """An instrument is of Tier P or of Tier N."""
+    lines = [*rpf01_lines(), f"{code},3,0.3"]
+    rule = "a record of FieldType 3 or records of 1 and 2, not both: a flat rate or portfolio margin"
+    assert refused(tmp_path, lines) == [(LAST_LINE + 1, "InstrumentId", code, rule)]
+
+
+@pytest.mark.parametrize(("historical", "stressed"), [("0.75", "0.2"), ("0.75", "0.2500000001"), ("1", "1")])
+def test_weights_that_do_not_add_up_to_one(tmp_path, historical, stressed):
+    lines = rpf01_lines(HVaR_WGT=historical, SVaR_WGT=stressed)
+    rule = "a weight that adds up to 1 with HVaR_WGT"
+    assert refused(tmp_path, lines) == [(3, "SVaR_WGT", stressed, rule)]
+
+
+@pytest.mark.parametrize(
+    ("historical", "stressed"), [("1", "0"), ("0.3333333333", "0.6666666667"), ("0.1", "0.9")]
+)
+def test_weights_that_add_up_to_one(tmp_path, historical, stressed):
+    read = read_rpf01(write_lines(tmp_path, rpf01_lines(HVaR_WGT=historical, SVaR_WGT=stressed)))
+    assert (read.historical.weight, read.stressed.weight) == (float(historical), float(stressed))
+
+
+def test_parameters_by_hand_have_the_same_rules(tmp_path):
+    good = read_rpf01(write_lines(tmp_path, rpf01_lines()))
+    rates = pl.DataFrame({"instrument": ["8001", "700"], "rate": [0.3, 0.3]})
+    with pytest.raises(InputError) as caught:
+        replace(good, stressed=replace(good.stressed, weight=0.2), flat_rate=rates)
+    found = [(record.line, record.field, record.value) for record in caught.value.records]
+    assert found == [(0, "weight", "0.75 and 0.2"), (2, "flat_rate.instrument", "700")]
 
 
 def test_field_types_4_and_5_of_one_instrument(tmp_path):

@@ -191,8 +191,8 @@ def test_flat_credit_rates_by_leg_and_tiers(tmp_path):
     by_leg = place((1, "6 HKF00010500000" + legs.format(" ")), (89, "01"), (122, "Y05000000600000"))
     read = read_positional(write(tmp_path / "rpf.lis", [*hsi_lines(), other, inter, flat, by_leg]))
     assert read.inter_spreads.rows() == [
-        (1, "HKF", 2, "tiered", "flat", 123.45, False, 2),
-        (2, "HKF", 1, "delta", "price_risk", 0.5, False, 2),
+        (1, "HKF", 2, "tiered", "flat", 123.45, False, 2, "all"),
+        (2, "HKF", 1, "delta", "price_risk", 0.5, False, 2, "all"),
     ]
     assert read.inter_legs.rows() == [
         (1, 1, "HSI", None, 1.0, "A", True, False, None),
@@ -200,6 +200,31 @@ def test_flat_credit_rates_by_leg_and_tiers(tmp_path):
         (2, 1, "HSI", None, 1.0, "A", True, False, 0.5),
         (2, 2, "MHI", None, 5.0, "B", False, False, 0.6),
     ]
+
+
+def test_accounts_that_may_form_a_spread(tmp_path):
+    """Column 151; a spread of a code that is not known is passed over, and others keep their order."""
+    legs = "    HSI   0010000A    MHI   0050000B"
+    other = place((1, "2 HKF MHI   0HKDHFN"), (23, "MHI       FUT0+"))
+    spreads = [place((1, f"6 HKF000{n}0500000{legs}"), (151, code)) for n, code in enumerate(" NXH", 1)]
+    read = read_positional(write(tmp_path / "rpf.lis", [*hsi_lines(), other, *spreads]))
+    found = read.inter_spreads.select("spread", "priority", "eligibility").rows()
+    assert found == [(1, 1, "all"), (2, 2, "non_segregated"), (3, 4, "house")]
+    assert read.inter_legs["spread"].to_list() == [1, 1, 2, 2, 3, 3]
+    assert read.skipped.rows() == [("6 with an unknown eligibility", 1)]
+    write_positional(read, tmp_path / "again.lis")
+    assert_same(read, read_positional(tmp_path / "again.lis"))
+
+
+def test_an_eligibility_that_no_code_says_is_not_written(tmp_path):
+    legs = "    HSI   0010000A    MHI   0050000B"
+    other = place((1, "2 HKF MHI   0HKDHFN"), (23, "MHI       FUT0+"))
+    lines = [*hsi_lines(), other, place((1, "6 HKF00010500000" + legs))]
+    read = read_positional(write(tmp_path / "rpf.lis", lines))
+    odd = replace(read, inter_spreads=read.inter_spreads.with_columns(eligibility=pl.lit("clients")))
+    with pytest.raises(InputError, match="eligibility"):
+        write_positional(odd, tmp_path / "odd.lis")
+    assert not (tmp_path / "odd.lis").exists()
 
 
 def test_weekly_options_keep_their_week(tmp_path):

@@ -164,9 +164,9 @@ def test_the_spreads_within_a_commodity(sample):
 
 def test_the_spreads_between_commodities(sample):
     assert sample.inter_spreads.rows() == [
-        (1, "", 1, "delta", "flat", 500.0, True, 2),
-        (2, "", 5, "delta", "price_risk", 0.6, False, 2),
-        (3, "", 7, "scanning", "price_risk", 0.7, False, 3),
+        (1, "", 1, "delta", "flat", 500.0, True, 2, "all"),
+        (2, "", 5, "delta", "price_risk", 0.6, False, 2, "all"),
+        (3, "", 7, "scanning", "price_risk", 0.7, False, 3, "all"),
     ]
     assert sample.inter_legs.rows() == [
         (1, 1, "HSI", 1, 1.0, "A", True, False, None),
@@ -509,12 +509,13 @@ UNWRITABLE = [
     ({"tiers": [("C", "som", 1, "", "", 5.0)]}, "tiers", "start"),
     ({"tiers": [("C", "odd", 1, "", "", None)]}, "tiers", "kind"),
     ({"intra_spreads": [(1, "C", "tier", 1, 5.0)]}, "intra_spreads", "spread"),
-    ({"inter_spreads": [(1, "ALL", 1, "delta", "flat", 1.0, False, 0)]}, "inter_spreads", "group"),
-    ({"inter_spreads": [(1, "", 1, "tiered", "flat", 1.0, False, 0)]}, "inter_spreads", "method"),
-    ({"inter_spreads": [(1, "", 1, "scanning", "flat", 1.0, False, 0)]}, "inter_spreads", "credit"),
-    ({"inter_spreads": [(1, "", 1, "delta", "flat", 1.0, False, 2)],
+    ({"inter_spreads": [(1, "ALL", 1, "delta", "flat", 1.0, False, 0, "all")]}, "inter_spreads", "group"),
+    ({"inter_spreads": [(1, "", 1, "delta", "flat", 1.0, False, 0, "house")]}, "inter_spreads", "eligibility"),
+    ({"inter_spreads": [(1, "", 1, "tiered", "flat", 1.0, False, 0, "all")]}, "inter_spreads", "method"),
+    ({"inter_spreads": [(1, "", 1, "scanning", "flat", 1.0, False, 0, "all")]}, "inter_spreads", "credit"),
+    ({"inter_spreads": [(1, "", 1, "delta", "flat", 1.0, False, 2, "all")],
       "inter_legs": [(1, 1, "C", None, 1.0, "A", False, False, None)]}, "inter_legs", "required"),
-    ({"inter_spreads": [(1, "", 1, "delta", "flat", 1.0, False, 1)],
+    ({"inter_spreads": [(1, "", 1, "delta", "flat", 1.0, False, 1, "all")],
       "inter_legs": [(1, 1, "C", 4, 1.0, "A", True, False, None)]}, "inter_legs", "tier"),
     ({"currency_rates": [("", "HKD", 1.0)]}, "currency_rates", "currency"),
     ({"scan_points": scan_points(2, 0.3).head(15)}, "scan_points", "scenario"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date  # noqa: TC003  (the parser reads the annotations)
 from pathlib import Path  # noqa: TC003  (the same)
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -103,3 +103,34 @@ def sample_span(
         positions=positions,
         business_date=business_date,
     )
+
+
+@app.command(name="market")
+def sample_market(
+    *,
+    out: Path,
+    seed: int = 13,
+    size: Literal["small"] = "small",
+    as_of: date | None = None,
+    histories: Literal["parquet", "csv"] = "parquet",
+) -> None:
+    """Write a synthetic market of the three houses: accounts, positions, instruments and histories.
+
+    Parameters
+    ----------
+    out
+        Market folder, made if it is not there.
+    seed
+        Same seed, same files.
+    size
+        How many participants, instruments and days.
+    as_of
+        Last day of the histories; 2026-01-05 unless given.
+    histories
+        Format of the dated tables.
+    """
+    from crossmargin.formats.market.folder_writer import write_market  # noqa: PLC0415
+    from crossmargin.models.synthetic_market.market import synthetic_market  # noqa: PLC0415
+
+    dated = {} if as_of is None else {"as_of": as_of}
+    write_market(synthetic_market(seed=seed, size=size, **dated), out, histories=histories)

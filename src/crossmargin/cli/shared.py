@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from rich.console import RenderableType
+
     from crossmargin.models.hkscc.result import HksccMargin
     from crossmargin.models.span.result import SpanMargin
 
-__all__ = ["Format", "all_read", "in_file", "show", "some"]
+__all__ = ["Format", "all_read", "deliver", "in_file", "printed", "require_file", "show", "some"]
 
 Format = Literal["table", "json", "csv", "parquet"]
 
@@ -53,17 +55,30 @@ def show(
     results: Sequence[HksccMargin] | Sequence[SpanMargin], form: Format, out: Path | None, *, explain: bool
 ) -> None:
     """Print results, or write them to a file as a whole."""
-    from crossmargin.core.files import whole_file  # noqa: PLC0415
     from crossmargin.reports.documents import document  # noqa: PLC0415
+    from crossmargin.reports.terminal import report, totals_table  # noqa: PLC0415
 
     if form == "table":
-        content = _text(results, explain=explain, plain=out is not None)
-    elif form == "parquet" and out is None and sys.stdout.isatty():
-        raise InputError(
-            [BadRecord(file="--out", line=0, field="", value="", rule="a file for Parquet, which is binary")]
-        )
+        shown: list[RenderableType] = [totals_table(results)] if len(results) > 1 else []
+        if len(results) == 1 or explain:
+            shown += [report(result, explain=explain) for result in results]
+        deliver(printed(*shown, plain=out is not None), out)
     else:
-        content = document(results, form)
+        require_file(form, out)
+        deliver(document(results, form), out)
+
+
+def require_file(form: Format, out: Path | None) -> None:
+    """Refuse to print what is binary."""
+    if form == "parquet" and out is None and sys.stdout.isatty():
+        rule = "a file for Parquet, which is binary"
+        raise InputError([BadRecord(file="--out", line=0, field="", value="", rule=rule)])
+
+
+def deliver(content: bytes, out: Path | None) -> None:
+    """Print, or write to a file as a whole."""
+    from crossmargin.core.files import whole_file  # noqa: PLC0415
+
     if out is None:
         sys.stdout.buffer.write(content)
     else:
@@ -71,19 +86,15 @@ def show(
             stream.write(content)
 
 
-def _text(results: Sequence[HksccMargin] | Sequence[SpanMargin], *, explain: bool, plain: bool) -> bytes:
+def printed(*shown: RenderableType, plain: bool = False) -> bytes:
+    """Return what a terminal shows; without colours, and of one width, where it is none."""
     from rich.console import Console  # noqa: PLC0415
-
-    from crossmargin.reports.terminal import report, totals_table  # noqa: PLC0415
 
     terminal = sys.stdout.isatty() and not plain
     console = Console(
         force_terminal=terminal, width=None if terminal else 120, soft_wrap=not terminal, markup=False
     )
     with console.capture() as captured:
-        if len(results) > 1:
-            console.print(totals_table(results))
-        if len(results) == 1 or explain:
-            for result in results:
-                console.print(report(result, explain=explain))
+        for one in shown:
+            console.print(one)
     return captured.get().encode()

@@ -1,63 +1,38 @@
-"""SPAN scanning: sixteen sums of many portfolios, and what follows from one portfolio's sums.
+"""SPAN scanning: sixteen sums of one portfolio, and what follows from them.
 
-Cost: positions × 16 products and additions; a row of losses is 128 bytes. One thread owns a portfolio
-and adds its positions in the order given.
+Cost: positions × 16 products and additions; a row of losses is 128 bytes.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
-from numba import njit, prange
+from numba import njit
 
-__all__ = ["price_risk", "scan_sums", "scan_sums_numpy", "worst_scenario"]
+__all__ = ["add_losses", "price_risk", "scan_risk", "scan_sums_numpy", "worst_scenario"]
 
 SCENARIOS = 16
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def scan_sums(
-    starts: Int64[np.ndarray, " portfolios+1"],
-    rows: Int32[np.ndarray, " positions"],
-    quantities: Float64[np.ndarray, " positions"],
-    losses: Float64[np.ndarray, "series 16"],
-) -> Float64[np.ndarray, "portfolios 16"]:
-    """Sum quantity × loss of one long contract over each portfolio, by scenario.
-
-    Parameters
-    ----------
-    starts : ndarray of int64, shape (portfolios + 1,)
-        Positions ``starts[p]`` up to ``starts[p + 1]`` belong to portfolio p.
-    rows : ndarray of int32, shape (positions,)
-        Row of ``losses`` of each position.
-    quantities : ndarray of float64, shape (positions,)
-        Contracts, + long, − short.
-    losses : ndarray of float64, shape (series, 16)
-        Loss-positive, of one long contract.
-
-    Returns
-    -------
-    ndarray of float64, shape (portfolios, 16)
-        Loss-positive.
-    """
-    sums = np.zeros((starts.size - 1, SCENARIOS))
-    for portfolio in prange(starts.size - 1):
-        for position in range(starts[portfolio], starts[portfolio + 1]):
-            for scenario in range(SCENARIOS):
-                sums[portfolio, scenario] += quantities[position] * losses[rows[position], scenario]
-    return sums
+@njit(cache=True, error_model="numpy")
+def add_losses(
+    sums: Float64[np.ndarray, " 16"], contracts: float, losses: Float64[np.ndarray, " 16"]
+) -> None:
+    """Add contracts × loss of one long contract to the sums, by scenario; loss-positive."""
+    for scenario in range(SCENARIOS):
+        sums[scenario] += contracts * losses[scenario]
 
 
 def scan_sums_numpy(
     starts: Int64[np.ndarray, " portfolios+1"],
     rows: Int32[np.ndarray, " positions"],
-    quantities: Float64[np.ndarray, " positions"],
+    contracts: Float64[np.ndarray, " positions"],
     losses: Float64[np.ndarray, "series 16"],
 ) -> Float64[np.ndarray, "portfolios 16"]:
-    """Do what ``scan_sums`` does, readably: the reference in tests."""
+    """Sum contracts × loss over each portfolio with ``add_losses``'s order of additions, readably: for tests."""
     sums = np.zeros((starts.size - 1, SCENARIOS))
     owner = np.repeat(np.arange(starts.size - 1), np.diff(starts))
-    np.add.at(sums, owner, quantities[:, None] * losses[rows])
+    np.add.at(sums, owner, contracts[:, None] * losses[rows])
     return sums
 
 
@@ -69,6 +44,16 @@ def worst_scenario(sums: Float64[np.ndarray, " 16"]) -> int:
         if sums[scenario] > sums[worst]:
             worst = scenario
     return worst
+
+
+@njit(cache=True, error_model="numpy")
+def scan_risk(sums: Float64[np.ndarray, " 16"]) -> float:
+    """Return the largest loss, at least 0; NaN where a sum is NaN or infinities of both signs meet."""
+    worst, total = sums[0], sums[0]
+    for scenario in range(1, SCENARIOS):
+        worst = max(worst, sums[scenario])
+        total += sums[scenario]
+    return max(worst, 0.0) if total == total else np.nan  # noqa: PLR0124
 
 
 @njit(cache=True, error_model="numpy")

@@ -2,8 +2,7 @@
 
 A portfolio is one combined commodity of one account. Its deltas stand by month ("slots"), side by side
 in one flat array: portfolio p has ``slot_starts[p]`` up to ``slot_starts[p + 1]``. A spread takes deltas
-away, the nearest month first, and what is left stays for the spreads behind it. One thread owns an
-account, so that the number of threads changes no bit.
+away, the nearest month first, and what is left stays for the spreads behind it.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
-from numba import njit, prange
+from numba import njit
 
-from crossmargin.kernels.span_scan import price_risk, worst_scenario
+from crossmargin.kernels.span_scan import price_risk, scan_risk
 
-__all__ = ["Deltas", "InterSpreads", "Legs", "Risks", "inter_credits", "intra_charges"]
+__all__ = ["Deltas", "InterSpreads", "IntraSpreads", "Legs", "Risks", "inter_credits", "intra_charges"]
 
 CAPPED, SCAN_RANGE = 1, 2
 FLAT, SCANNING = 1, 2
@@ -91,6 +90,24 @@ class InterSpreads(NamedTuple):
     method: Int64[np.ndarray, " spreads"]
     rate: Float64[np.ndarray, " spreads"]
     minimum_legs: Int64[np.ndarray, " spreads"]
+
+
+class IntraSpreads(NamedTuple):
+    """Spreads within combined commodities.
+
+    Parameters
+    ----------
+    starts : ndarray of int64, shape (commodities + 1,)
+        Spreads of each commodity, in the order in which they are formed.
+    both_sides : ndarray of bool, shape (commodities,)
+        Whether every one of them has legs on both sides, so that one-sided deltas form none.
+    charges : ndarray of float64, shape (spreads,)
+        Charge for one spread.
+    """
+
+    starts: Int64[np.ndarray, " commodities+1"]
+    both_sides: Bool[np.ndarray, " commodities"]
+    charges: Float64[np.ndarray, " spreads"]
 
 
 class Risks(NamedTuple):
@@ -168,54 +185,65 @@ def _form_intra(deltas: Deltas, legs: Legs, spread: int, portfolio: int, directi
 
 
 @njit(cache=True, error_model="numpy")
-def _two_sided(deltas: Deltas, portfolio: int) -> bool:
-    """Tell whether a portfolio has both long and short deltas left."""
+def _two_sided(left: Float64[np.ndarray, " slots"], first: int, last: int) -> bool:
+    """Tell whether there are both long and short deltas left."""
     low, high = 0.0, 0.0
-    for slot in range(deltas.slot_starts[portfolio], deltas.slot_starts[portfolio + 1]):
-        low = min(low, deltas.left[slot])
-        high = max(high, deltas.left[slot])
+    for slot in range(first, last):
+        low = min(low, left[slot])
+        high = max(high, left[slot])
     return low < 0 < high
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
+def _form_all_intra(
+    deltas: Deltas,
+    legs: Legs,
+    portfolio: int,
+    first: int,
+    charges: Float64[np.ndarray, " spreads"],
+    counts: Float64[np.ndarray, " formed_or_0"],
+) -> float:
+    """Form the spreads of one portfolio, numbered from ``first``; fill how many and return what they cost."""
+    total = 0.0
+    for i in range(counts.size):
+        formed = _form_intra(deltas, legs, first + i, portfolio, 1.0)
+        formed += _form_intra(deltas, legs, first + i, portfolio, -1.0)
+        counts[i] = formed
+        total += formed * charges[first + i]
+    return total
+
+
+@njit(cache=True, error_model="numpy")
 def intra_charges(
     deltas: Deltas,
     legs: Legs,
-    both_sides: Bool[np.ndarray, " commodities"],
-    spread_starts: Int64[np.ndarray, " commodities+1"],
-    charges: Float64[np.ndarray, " spreads"],
+    intra: IntraSpreads,
     count_starts: Int64[np.ndarray, " portfolios+1"],
     counts: Float64[np.ndarray, " formed"],
-) -> Float64[np.ndarray, " portfolios"]:
-    """Form the spreads of each portfolio in order and return what they cost.
+    charge: Float64[np.ndarray, " portfolios"],
+) -> None:
+    """Form the spreads of each portfolio in order.
 
     Parameters
     ----------
     deltas : Deltas
         ``left`` is changed to what no spread took.
-    legs : Legs
-        Legs of all spreads.
-    both_sides : ndarray of bool, shape (commodities,)
-        Whether every spread of a commodity has legs on both sides, so that one-sided deltas form none.
-    spread_starts : ndarray of int64, shape (commodities + 1,)
-        Spreads of each commodity, in the order in which they are formed.
-    charges : ndarray of float64, shape (spreads,)
-        Charge for one spread.
+    legs, intra
+        See the classes.
     count_starts, counts
         Filled: spreads formed by portfolio, in the order of its commodity's spreads.
+    charge : ndarray of float64, shape (portfolios,)
+        Filled: what they cost.
     """
-    total = np.zeros(deltas.commodity.size)
-    for portfolio in prange(deltas.commodity.size):
-        commodity = deltas.commodity[portfolio]
-        if both_sides[commodity] and not _two_sided(deltas, portfolio):
-            continue
-        begin = spread_starts[commodity]
-        for spread in range(begin, spread_starts[commodity + 1]):
-            formed = _form_intra(deltas, legs, spread, portfolio, 1.0)
-            formed += _form_intra(deltas, legs, spread, portfolio, -1.0)
-            counts[count_starts[portfolio] + spread - begin] = formed
-            total[portfolio] += formed * charges[spread]
-    return total
+    commodities, slot_starts, left = deltas.commodity, deltas.slot_starts, deltas.left
+    starts, both_sides, charges = intra.starts, intra.both_sides, intra.charges
+    for portfolio in range(commodities.size):
+        charge[portfolio] = 0.0
+        commodity = commodities[portfolio]
+        own = counts[count_starts[portfolio] : count_starts[portfolio + 1]]
+        own[:] = 0.0
+        if not both_sides[commodity] or _two_sided(left, slot_starts[portfolio], slot_starts[portfolio + 1]):
+            charge[portfolio] = _form_all_intra(deltas, legs, portfolio, starts[commodity], charges, own)
 
 
 @njit(cache=True, error_model="numpy")
@@ -225,35 +253,20 @@ def _formable(
     minimum: int,
     place: Int64[np.ndarray, " commodities"],
     used: Bool[np.ndarray, " portfolios"],
+    held: Int64[np.ndarray, " most_legs"],
 ) -> bool:
-    """Tell whether an account holds the legs that a spread needs."""
-    present = 0
-    for leg in range(legs.starts[spread], legs.starts[spread + 1]):
+    """Fill the portfolio of each leg, −1 where it is not held; tell whether those that a spread needs are."""
+    first, present = legs.starts[spread], 0
+    for leg in range(first, legs.starts[spread + 1]):
         portfolio = place[legs.commodity[leg]]
         if portfolio >= 0 and not used[portfolio]:
+            held[leg - first] = portfolio
             present += 1
         elif legs.required[leg]:
             return False
+        else:
+            held[leg - first] = -1
     return present >= minimum
-
-
-@njit(cache=True, error_model="numpy")
-def _held_legs(
-    legs: Legs, spread: int, place: Int64[np.ndarray, " commodities"], used: Bool[np.ndarray, " portfolios"]
-) -> Int64[np.ndarray, " held"]:
-    """Return the portfolio of each leg, −1 where it is not held."""
-    first = legs.starts[spread]
-    held = np.full(legs.starts[spread + 1] - first, -1, np.int64)
-    for i in range(held.size):
-        portfolio = place[legs.commodity[first + i]]
-        if portfolio >= 0 and not used[portfolio]:
-            held[i] = portfolio
-    return held
-
-
-@njit(cache=True, error_model="numpy")
-def _scan_risk(sums: Float64[np.ndarray, " 16"]) -> float:
-    return max(sums[worst_scenario(sums)], 0.0)
 
 
 @njit(cache=True, error_model="numpy")
@@ -263,11 +276,11 @@ def _scanning_saving(held: Int64[np.ndarray, " held"], risks: Risks, rate: float
     together = np.zeros(16)
     for portfolio in held:
         if portfolio >= 0:
-            alone += _scan_risk(risks.sums[portfolio])
+            alone += scan_risk(risks.sums[portfolio])
             for scenario in range(16):
                 loss = risks.sums[portfolio, scenario]
                 together[scenario] += loss if loss > 0 else rate * loss
-    return alone - _scan_risk(together), alone
+    return alone - scan_risk(together), alone
 
 
 @njit(cache=True, error_model="numpy")
@@ -280,9 +293,9 @@ def _weighted_price_risk(risks: Risks, deltas: Deltas, legs: Legs, leg: int, por
     delta = abs(_net(deltas.whole, span))
     if delta == 0:
         return 0.0
-    sums = risks.sums[portfolio].copy()
+    sums = risks.sums[portfolio]
     if legs.low[leg] >= 0:
-        sums[:] = 0.0
+        sums = np.zeros(16)
         for slot in range(span[0], span[1]):
             sums += risks.slot_sums[slot]
     risk = max(price_risk(sums, risks.paired) / delta, 0.0)
@@ -318,7 +331,7 @@ def _give_scanning(
         return 0.0
     for i in range(held.size):
         if held[i] >= 0:
-            earned[i] = saved * _scan_risk(risks.sums[held[i]]) / alone
+            earned[i] = saved * scan_risk(risks.sums[held[i]]) / alone
             used[held[i]] = True
             deltas.left[deltas.slot_starts[held[i]] : deltas.slot_starts[held[i] + 1]] = 0.0
     return 1.0
@@ -354,18 +367,55 @@ def _give_delta(
     return formed
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
+def _form_all_inter(
+    deltas: Deltas,
+    legs: Legs,
+    spreads: InterSpreads,
+    risks: Risks,
+    chosen: tuple[int, int],
+    place: Int64[np.ndarray, " commodities"],
+    used: Bool[np.ndarray, " portfolios"],
+    room: tuple[Int64[np.ndarray, " most_legs"], Float64[np.ndarray, " most_legs"]],
+    counts: Float64[np.ndarray, " spreads_or_0"],
+    leg_credits: Float64[np.ndarray, " legs_or_0"],
+    credit: Float64[np.ndarray, " portfolios"],
+) -> None:
+    """Form the chosen spreads of one account, whose portfolio in each commodity ``place`` gives."""
+    for spread in range(chosen[0], chosen[1]):
+        if not _formable(legs, spread, spreads.minimum_legs[spread], place, used, room[0]):
+            continue
+        first, rate = legs.starts[spread], spreads.rate[spread]
+        size = legs.starts[spread + 1] - first
+        held, earned = room[0][:size], room[1][:size]
+        earned[:] = 0.0
+        if spreads.method[spread] == SCANNING:
+            formed = _give_scanning(deltas, risks, rate, held, used, earned)
+        else:
+            flat = rate if spreads.method[spread] == FLAT else -1.0
+            formed = _give_delta(deltas, legs, risks, flat, first, held, earned)
+        for i in range(held.size):
+            if held[i] >= 0:
+                credit[held[i]] += earned[i]
+        if counts.size:
+            counts[spread] = formed
+            leg_credits[first : first + held.size] = earned
+
+
+@njit(cache=True, error_model="numpy")
 def inter_credits(
     account_starts: Int64[np.ndarray, " accounts+1"],
     deltas: Deltas,
     legs: Legs,
     spreads: InterSpreads,
     risks: Risks,
+    chosen: tuple[int, int],
     used: Bool[np.ndarray, " portfolios"],
-    counts: Float64[np.ndarray, "accounts_or_0 spreads"],
-    leg_credits: Float64[np.ndarray, "accounts_or_0 legs"],
-) -> Float64[np.ndarray, " portfolios"]:
-    """Form the spreads between combined commodities of each account in order; return the credits.
+    counts: Float64[np.ndarray, "accounts spreads_or_0"],
+    leg_credits: Float64[np.ndarray, "accounts legs_or_0"],
+    credit: Float64[np.ndarray, " portfolios"],
+) -> None:
+    """Form the spreads between combined commodities of each account in order.
 
     Parameters
     ----------
@@ -375,36 +425,27 @@ def inter_credits(
         ``left`` is changed to what no spread took.
     legs, spreads, risks
         See the classes.
+    chosen : tuple of int
+        Spreads from and up to.
     used : ndarray of bool, shape (portfolios,)
         Changed: portfolios that a scanning-based spread has taken whole.
     counts, leg_credits : ndarray of float64
-        Filled where they have a row for each account: spreads formed, and the credit of each leg.
-
-    Returns
-    -------
-    ndarray of float64, shape (portfolios,)
-        Credit, positive.
+        Filled where they have columns: spreads formed, and the credit of each leg.
+    credit : ndarray of float64, shape (portfolios,)
+        Changed: credits are added to it, positive.
     """
-    credit = np.zeros(deltas.commodity.size)
-    for account in prange(account_starts.size - 1):
-        place = np.full(risks.method.size, -1, np.int64)
-        for portfolio in range(account_starts[account], account_starts[account + 1]):
-            place[deltas.commodity[portfolio]] = portfolio
-        for spread in range(spreads.method.size):
-            if not _formable(legs, spread, spreads.minimum_legs[spread], place, used):
-                continue
-            held = _held_legs(legs, spread, place, used)
-            earned = np.zeros(held.size)
-            first, rate = legs.starts[spread], spreads.rate[spread]
-            if spreads.method[spread] == SCANNING:
-                formed = _give_scanning(deltas, risks, rate, held, used, earned)
-            else:
-                flat = rate if spreads.method[spread] == FLAT else -1.0
-                formed = _give_delta(deltas, legs, risks, flat, first, held, earned)
-            for i in range(held.size):
-                if held[i] >= 0:
-                    credit[held[i]] += earned[i]
-            if counts.shape[0]:
-                counts[account, spread] = formed
-                leg_credits[account, first : first + held.size] = earned
-    return credit
+    commodities, place = deltas.commodity, np.full(risks.method.size, -1, np.int64)
+    linked = np.zeros(risks.method.size, np.bool_)
+    for leg in range(legs.starts[chosen[0]], legs.starts[chosen[1]]):
+        linked[legs.commodity[leg]] = True
+    room = np.empty(legs.commodity.size, np.int64), np.empty(legs.commodity.size)
+    for account in range(account_starts.size - 1):
+        begin, end, there = account_starts[account], account_starts[account + 1], 0
+        for portfolio in range(begin, end):
+            place[commodities[portfolio]] = portfolio
+            there += linked[commodities[portfolio]]
+        if there:
+            own = counts[account], leg_credits[account]
+            _form_all_inter(deltas, legs, spreads, risks, chosen, place, used, room, own[0], own[1], credit)
+        for portfolio in range(begin, end):
+            place[commodities[portfolio]] = -1

@@ -315,7 +315,7 @@ def make_market(
             checked[table] = _checked(table, tables.get(table))
         except InputError as error:
             bad += error.records
-    bad += list(_orphans(checked))
+    bad += list(_orphans(checked, tables))
     bad += list(_contradictions(checked))
     if bad:
         raise InputError(bad)
@@ -338,13 +338,24 @@ def _checked(table: str, frame: FrameInput | None) -> pl.DataFrame:
     )
 
 
-def _orphans(tables: Mapping[str, pl.DataFrame]) -> Iterator[BadRecord]:
+def _orphans(checked: Mapping[str, pl.DataFrame], given: Mapping[str, FrameInput]) -> Iterator[BadRecord]:
     """Report names that the table they refer to lacks."""
     for table, column, home, key in REFERENCES:
-        if table in tables and home in tables:
-            values = tables[table][column]
-            unknown = values.is_not_null() & ~values.is_in(tables[home][key].implode())
+        values, known = _names(checked, given, table, column), _names(checked, given, home, key)
+        if values is not None and known is not None:
+            unknown = values.is_not_null() & ~values.is_in(known.drop_nulls().implode())
             yield from _rows(table, column, values, unknown, f"one of the {home}")
+
+
+def _names(
+    checked: Mapping[str, pl.DataFrame], given: Mapping[str, FrameInput], table: str, column: str
+) -> pl.Series | None:
+    """Return a column of names, as it was given where its table has been refused for something else."""
+    if table in checked:
+        return checked[table][column]
+    frame = given[table]
+    is_there = isinstance(frame, pl.DataFrame) and frame.schema.get(column) == TEXT
+    return frame[column] if is_there else None
 
 
 def _contradictions(tables: Mapping[str, pl.DataFrame]) -> Iterator[BadRecord]:

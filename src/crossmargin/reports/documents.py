@@ -11,12 +11,13 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from crossmargin.models.expected_shortfall.result import EsMargin
     from crossmargin.models.hkscc.result import HksccMargin
     from crossmargin.models.span.result import SpanMargin
 
-    Result = HksccMargin | SpanMargin
+    Result = EsMargin | HksccMargin | SpanMargin
 
-__all__ = ["DocumentFormat", "document"]
+__all__ = ["DocumentFormat", "document", "frame_bytes"]
 
 DocumentFormat = Literal["json", "csv", "parquet"]
 
@@ -26,7 +27,7 @@ def document(results: Sequence[Result], kind: DocumentFormat) -> bytes:
 
     Parameters
     ----------
-    results : sequence of HksccMargin or SpanMargin
+    results : sequence of HksccMargin, SpanMargin or EsMargin
         One or more participants or accounts.
     kind : {"json", "csv", "parquet"}
         JSON holds everything; CSV and Parquet the breakdown, a row a component, with exact decimals.
@@ -34,8 +35,12 @@ def document(results: Sequence[Result], kind: DocumentFormat) -> bytes:
     if kind == "json":
         plain = {"results": [result.to_dict() for result in results]}
         return (json.dumps(plain, indent=2, ensure_ascii=False) + "\n").encode()
+    return frame_bytes(pl.concat(result.to_frame() for result in results), kind)
+
+
+def frame_bytes(frame: pl.DataFrame, kind: Literal["csv", "parquet"]) -> bytes:
+    """Return a table as CSV or Parquet."""
     stream = io.BytesIO()
-    frame = pl.concat(result.to_frame() for result in results)
     if kind == "csv":
         frame.write_csv(stream)
     else:

@@ -28,8 +28,10 @@ __all__ = [
     "explanation",
     "frame_table",
     "hkscc_report",
+    "note",
     "report",
     "span_report",
+    "stamp",
     "totals_table",
 ]
 
@@ -59,7 +61,11 @@ def hkscc_report(result: HksccMargin, *, explain: bool) -> RenderableType:
     trees = (result.breakdown, outside) if explain else ()
     warnings = [Text(f"Warning: {warning}", style="yellow") for warning in result.warnings]
     return Group(
-        *_note(result.provenance), table, *map(explanation, trees), *warnings, *_stamp(result.provenance)
+        *note(result.provenance.data_note),
+        table,
+        *map(explanation, trees),
+        *warnings,
+        *stamp(result.provenance),
     )
 
 
@@ -72,7 +78,11 @@ def span_report(result: SpanMargin, *, explain: bool) -> RenderableType:
     client = [] if result.client is None else _client_tables(result.client)
     trees = result.breakdowns.values() if explain else ()
     return Group(
-        *_note(result.provenance), *tables, *client, *map(explanation, trees), *_stamp(result.provenance)
+        *note(result.provenance.data_note),
+        *tables,
+        *client,
+        *map(explanation, trees),
+        *stamp(result.provenance),
     )
 
 
@@ -81,19 +91,21 @@ def _client_tables(client: pl.DataFrame) -> list[RenderableType]:
     return [frame_table("Client margin", client.drop("account")), frame_table("Client margin, total", totals)]
 
 
-def _note(stamp: Provenance) -> list[RenderableType]:
-    return [Text(stamp.data_note, style="bold")] if stamp.data_note else []
+def note(data_note: str) -> list[RenderableType]:
+    """Return what the data say of themselves, nothing where they say nothing."""
+    return [Text(data_note, style="bold")] if data_note else []
 
 
-def _stamp(stamp: Provenance) -> list[RenderableType]:
-    sets = f", parameter set {', '.join(stamp.parameter_sets)}" if stamp.parameter_sets else ""
-    hashes = ", ".join(f"{name} {digest[:12]}" for name, digest in stamp.input_hashes)
+def stamp(provenance: Provenance) -> list[RenderableType]:
+    """Return what it takes to make a result again, in two lines."""
+    sets = f", parameter set {', '.join(provenance.parameter_sets)}" if provenance.parameter_sets else ""
+    hashes = ", ".join(f"{name} {digest[:12]}" for name, digest in provenance.input_hashes)
     return [
         Text(
-            f"{stamp.method}; as of {stamp.as_of.isoformat()}{sets}, crossmargin {stamp.engine_version}.",
+            f"{provenance.method}; as of {provenance.as_of.isoformat()}{sets}, crossmargin {provenance.engine_version}.",
             "dim",
         ),
-        Text(f"Inputs (SHA-256): {hashes}. Legal status: {stamp.legal_status}.", "dim"),
+        Text(f"Inputs (SHA-256): {hashes}. Legal status: {provenance.legal_status}.", "dim"),
     ]
 
 

@@ -67,7 +67,8 @@ def hkscc_participant(as_of: date, **settings: object) -> HksccParticipant:
     as_of : date
         Chooses the house's dated parameter set; the valuation date of the risk parameters.
     **settings
-        Fields of ``HksccParticipant``; they replace the house's values.
+        Fields of ``HksccParticipant``; they replace the house's values, and ``parameter_set`` names those that
+        they changed.
 
     Raises
     ------
@@ -90,7 +91,10 @@ def read_participant(path: str | Path, as_of: date) -> HksccParticipant:
 
 
 def write_participant(participant: HksccParticipant, path: str | Path) -> None:
-    """Write settings as a participant file that reads back as they are, but for ``parameter_set``."""
+    """Write settings as a participant file that reads back as they are, but for ``parameter_set``.
+
+    The set is chosen again when the file is read; what differs from its values is named then.
+    """
     lines = [
         f"{key} = {_toml(value)}"
         for key in _ParticipantFile.model_fields
@@ -140,7 +144,9 @@ def _house_set(as_of: date, given: Mapping[str, object], file: str) -> dict[str,
     """Return the house's values in force, or refuse what is missing where there is no set yet."""
     latest = set_in_force("hkscc", as_of)
     if latest:
-        return {key: latest[key] for key in HOUSE_KEYS} | {"parameter_set": latest["id"]}
+        house = {key: latest[key] for key in HOUSE_KEYS}
+        own = [key for key in HOUSE_KEYS if given.get(key, house[key]) != house[key]]
+        return house | {"parameter_set": " with own ".join(filter(None, [latest["id"], ", ".join(own)]))}
     rule = f"a value: no parameter set of the house is known for {as_of.isoformat()}"
     missing = [key for key in HOUSE_KEYS if key not in given]
     if missing:

@@ -221,6 +221,7 @@ class _Body:
         self._check_instruments(instruments)
         tables = {name: self._table(field_type, name) for field_type, name in TABLE_NAMES.items()}
         self._check_liquidation(tables)
+        self._check_tiers(tables["flat_rate"], instruments)
         if not (self.bad or self.row_of or any(self.records.values())):
             self._note(self.lines_before, "", "", "records below the table heading")
         if self.bad:
@@ -276,3 +277,10 @@ class _Body:
             self._note(
                 row["line"], "InstrumentId", row["instrument"], "a record of FieldType 4 or of 5, not of both"
             )
+
+    def _check_tiers(self, flat_rate: pl.DataFrame, instruments: pl.Series) -> None:
+        """No instrument is margined at a flat rate and in the portfolio too."""
+        both = flat_rate.filter(pl.col("instrument").is_in(instruments.implode()))
+        for row in both.iter_rows(named=True):
+            rule = "a record of FieldType 3 or records of 1 and 2, not both: a flat rate or portfolio margin"
+            self._note(row["line"], "InstrumentId", row["instrument"], rule)

@@ -11,7 +11,7 @@ import polars as pl
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.formats.hkscc.rpf01_layout import HEADER, TABLE_HEADING
 from crossmargin.formats.records import parse_records
-from crossmargin.models.hkscc.parameters import TailMeasure
+from crossmargin.models.hkscc.parameters import TailMeasure, add_up_to_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +59,8 @@ def parse_header(lines: Sequence[str], file: str) -> tuple[Rpf01Header, int]:
     Raises
     ------
     InputError
-        Listing every key that is missing, unknown, twice there or badly valued, and a bad table heading.
+        Listing every key that is missing, unknown, twice there or badly valued; weights that do not add up
+        to 1; a bad table heading.
     """
     heading = _heading_line(lines, file)
     rows = [_Row(i + 1, *_pair(line)) for i, line in enumerate(lines[:heading])]
@@ -76,6 +77,7 @@ def parse_header(lines: Sequence[str], file: str) -> tuple[Rpf01Header, int]:
         rounding=values["rounding"],
         holiday_factor=values["holiday_factor"],
     )
+    _check_weights(header, rows, file)
     columns = max(header.historical.scenario_count, header.stressed.scenario_count)
     _check_heading(lines[heading], heading + 1, columns, file)
     return header, heading + 1
@@ -131,6 +133,13 @@ def _measure(name: str, values: dict[str, Any], confidence: str) -> TailMeasure:
         confidence=Decimal(confidence),
         scenario_count=values[f"{name}_count"],
     )
+
+
+def _check_weights(header: Rpf01Header, rows: Sequence[_Row], file: str) -> None:
+    if not add_up_to_one(header.historical, header.stressed):
+        row = next(row for row in rows if row.key.casefold() == "svar_wgt")
+        rule = "a weight that adds up to 1 with HVaR_WGT"
+        raise InputError([BadRecord(file=file, line=row.line, field="SVaR_WGT", value=row.value, rule=rule)])
 
 
 def _check_heading(line: str, number: int, columns: int, file: str) -> None:

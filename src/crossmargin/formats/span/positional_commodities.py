@@ -121,22 +121,20 @@ def commodity_table(records: Records) -> pl.DataFrame:
         pl.col("option_style").replace_strict(OPTION_STYLES, return_dtype=pl.String),
         (pl.col("limit_option_value") == "Y").alias("cap_option_value"),
         "short_option_minimum",
-        pl.when(pl.col("som_method_4") == SOM_MAX)
-        .then(pl.lit("max"))
-        .otherwise(pl.lit("sum"))
-        .alias("som_method"),
+        _either(pl.col("som_method_4") == SOM_MAX, "max", "sum").alias("som_method"),
         pl.col("price_risk_method_S")
         .fill_null("")
         .replace_strict(PRICE_RISK_METHODS, return_dtype=pl.String)
         .alias("price_risk_method"),
-        pl.when(table_driven).then(pl.lit("table")).otherwise(pl.lit("none")).alias("intra_method"),
-        pl.when(pl.col("method_4") == TABLE_METHOD)
-        .then(pl.lit("table"))
-        .otherwise(pl.lit("none"))
-        .alias("spot_method"),
+        _either(table_driven, "table", "none").alias("intra_method"),
+        _either(pl.col("method_4") == TABLE_METHOD, "table", "none").alias("spot_method"),
         *(pl.col(name).fill_null(1.0) for name in FACTORS),
         "risk_exponent",
     )
+
+
+def _either(holds: pl.Expr, one: str, other: str) -> pl.Expr:
+    return pl.when(holds).then(pl.lit(one)).otherwise(pl.lit(other))
 
 
 def _identified(records: Records) -> pl.DataFrame:

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
     from jaxtyping import Bool, Float64, Int64, UInt8
 
+    Values = pl.Series | pl.Expr
+
 __all__ = ["Column", "parse_lines", "render_lines", "scaled", "unscaled"]
 
 Kind = Literal["text", "whole", "number", "month", "period", "date"]
+NUMERIC: Final = ("whole", "number")
 
 BLANK, ZERO, PLUS, MINUS = (ord(character) for character in " 0+-")
 TEN: Final = np.array([10.0**power for power in range(23)])
@@ -152,11 +155,12 @@ def parse_lines(
     width = max(max(column.last, column.sign) for column in columns)
     padded = lines.str.slice(0, width).str.pad_end(width)
     block = np.frombuffer("".join(padded).encode("latin-1"), np.uint8).reshape(len(lines), width)
-    frame: dict[str, pl.Series] = {"line": numbers}
+    texts, chosen = _stripped(columns, padded)
+    frame: list[Values] = [numbers.alias("line")]
     bad: list[BadRecord] = []
     for column in columns:
         raw = block[:, column.first - 1 : column.last]
-        if column.kind in {"whole", "number"}:
+        if column.kind in NUMERIC:
             values, held = _numbers(column, raw)
             if column.sign:
                 sign = block[:, column.sign - 1]
@@ -164,23 +168,36 @@ def parse_lines(
                 bad += _broken(file, numbers, padded, (column.sign, column.sign), ~known, column.sign_title)
                 values = _negated(values, sign == MINUS)
         else:
-            values, held = _texts(column, raw, padded.str.slice(column.first - 1, column.width))
+            values, held = _texts(column, raw, texts[column.name])
+            if column.choices:
+                held = held & chosen[column.name].to_numpy()
         place = column.first, column.last
         bad += _broken(file, numbers, padded, place, ~held, column.title, column.rule)
-        frame[column.name] = values
-    return pl.DataFrame(frame), bad
+        frame.append(values.alias(column.name))
+    return pl.select(frame), bad
 
 
-def _negated(values: pl.Series, where: Bool[np.ndarray, " rows"]) -> pl.Series:
-    if not where.any():
-        return values
-    negative = pl.Series(where)
-    return pl.select(pl.when(negative).then(0 - values).otherwise(values)).to_series()
+def _stripped(columns: Sequence[Column], padded: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the texts of the fields that are no numbers, and where each is one of its choices, in two passes."""
+    whole = pl.col("line").str
+    texts = padded.to_frame("line").select(
+        whole.slice(column.first - 1, column.width).str.strip_chars(" ").alias(column.name)
+        for column in columns
+        if column.kind not in NUMERIC
+    )
+    chosen = texts.select(
+        pl.col(column.name).is_in(list(column.choices)) for column in columns if column.choices
+    )
+    return texts, chosen
+
+
+def _negated(values: Values, where: Bool[np.ndarray, " rows"]) -> Values:
+    return pl.when(pl.Series(where)).then(0 - values).otherwise(values) if where.any() else values
 
 
 def _numbers(
     column: Column, raw: UInt8[np.ndarray, "rows width"]
-) -> tuple[pl.Series, Bool[np.ndarray, " rows"]]:
+) -> tuple[Values, Bool[np.ndarray, " rows"]]:
     negative = np.zeros(len(raw), np.bool_)
     if column.leads:
         negative = raw[:, 0] == MINUS
@@ -195,36 +212,30 @@ def _numbers(
         whole = whole * 10 + np.where(is_digit[:, place], digits[:, place], 0)
     whole = np.where(negative, -whole, whole)
     values = pl.Series(whole if column.kind == "whole" else whole / TEN[column.decimals])
-    if blank.any():
-        values = pl.select(pl.when(pl.Series(~blank)).then(values)).to_series()
-    return values, held
+    return pl.when(pl.Series(~blank)).then(values) if blank.any() else values, held
 
 
 def _texts(
-    column: Column, raw: UInt8[np.ndarray, "rows width"], text: pl.Series
-) -> tuple[pl.Series, Bool[np.ndarray, " rows"]]:
-    stripped = text.str.strip_chars(" ")
+    column: Column, raw: UInt8[np.ndarray, "rows width"], stripped: pl.Series
+) -> tuple[Values, Bool[np.ndarray, " rows"]]:
     given = (raw != BLANK).any(axis=1)
     if column.kind == "text":
-        held = given | (not column.required)
-        if column.choices:
-            held = held & stripped.is_in(list(column.choices)).to_numpy()
-        return stripped, held
+        return stripped, given | (not column.required)
     digits = raw - np.uint8(ZERO)
     all_digits = (digits <= 9).all(axis=1)  # noqa: PLR2004
     absent = ~given | (raw == ZERO).all(axis=1)
     if column.kind == "date":
-        days = pl.select(pl.when(pl.Series(all_digits & ~absent)).then(text)).to_series()
+        days = pl.select(pl.when(pl.Series(all_digits & ~absent)).then(stripped)).to_series()
         values = days.str.to_date("%Y%m%d", strict=False)
         return values, values.is_not_null().to_numpy() | (absent & (not column.required))
     held = all_digits
     if column.kind == "month":
         month = digits[:, 4].astype(np.int64) * 10 + digits[:, 5]
         held = all_digits & (month >= 1) & (month <= MONTHS)
-    values = pl.select(pl.when(pl.Series(absent)).then(pl.lit("")).otherwise(stripped)).to_series()
+    month_text = pl.when(pl.Series(absent)).then(pl.lit("")).otherwise(stripped)
     if column.kind == "period":
-        values = pl.select(pl.when(pl.Series(given)).then(values)).to_series()
-    return values, held & ~absent | (absent & (not column.required))
+        month_text = pl.when(pl.Series(given)).then(month_text)
+    return month_text, held & ~absent | (absent & (not column.required))
 
 
 def _broken(
@@ -277,7 +288,7 @@ def render_lines(
             continue
         series = values[column.name]
         target = block[:, column.first - 1 : column.last]
-        if column.kind in {"whole", "number"}:
+        if column.kind in NUMERIC:
             held, negative = _write_numbers(column, series, target)
             if column.sign:
                 given = series.is_not_null().to_numpy()

@@ -51,6 +51,8 @@ class Records:
 
     def refuse(self, frame: pl.DataFrame, where: pl.Expr, name: str, value: pl.Expr, rule: str) -> None:
         """Add every row of ``frame`` where the condition holds; a null does not hold."""
+        if frame.is_empty():
+            return
         rows = frame.filter(where.fill_null(value=False)).select(
             "line", value.cast(pl.String).fill_null("").alias("shown")
         )

@@ -22,7 +22,7 @@ from crossmargin.models.span.parameters import SPAN_SCHEMAS
 if TYPE_CHECKING:
     from crossmargin.formats.span.positional_records import Records
 
-__all__ = ["SPREAD_METHODS", "currency_table", "inter_spread_tables"]
+__all__ = ["ELIGIBILITIES", "SPREAD_METHODS", "currency_table", "inter_spread_tables"]
 
 SPREAD_METHODS: Final = {
     "": "delta",
@@ -33,6 +33,9 @@ SPREAD_METHODS: Final = {
     "04": "scanning",
 }
 """Method of a record 6 → method of the parameters."""
+
+ELIGIBILITIES: Final = {"": "all", "N": "non_segregated", "H": "house"}
+"""Eligibility code of a record 6 → accounts that may form the spread."""
 
 MINIMUM_LEGS: Final = 2
 FRACTION_DECIMALS: Final = 6
@@ -60,13 +63,13 @@ def inter_spread_tables(
     spreads, legs : DataFrame
         As in ``SPAN_SCHEMAS``, numbered in the order of the file.
     passed_over : dict of str to int
-        Spreads with a leg of another organisation, and eligibility codes that the parameters do not hold.
+        Spreads with a leg of another organisation, and of an eligibility that is not known.
     """
     frame = _with_rates(records["6"])
     legs = _legs(frame)
     foreign = _foreign(records, legs, commodities)
-    restricted = records["6"].filter(pl.col("eligibility").is_in(["N", "H"]))
-    spreads = frame.filter(~pl.col("line").is_in(foreign.implode()))
+    unknown = frame.filter(~pl.col("eligibility").is_in(list(ELIGIBILITIES)))["line"]
+    spreads = frame.filter(~pl.col("line").is_in(pl.concat([foreign, unknown]).implode()))
     spreads = spreads.sort("line").with_columns(spread=pl.int_range(1, pl.len() + 1))
     legs = legs.join(spreads.select("line", "spread"), on="line").sort("spread", "leg")
     legs = legs.with_columns(leg=pl.int_range(1, pl.len() + 1).over("spread"))
@@ -74,7 +77,7 @@ def inter_spread_tables(
     legs = _tiers(records, legs, tiers)
     passed_over = {
         "6 with a commodity of another organisation": len(foreign),
-        "6 eligibility": len(restricted),
+        "6 with an unknown eligibility": len(unknown),
     }
     return _spreads(spreads), legs.select(*SPAN_SCHEMAS["inter_legs"]), passed_over
 
@@ -100,6 +103,7 @@ def _spreads(spreads: pl.DataFrame) -> pl.DataFrame:
         pl.when(pl.col("credit") == "F").then(pl.lit("flat")).otherwise(pl.lit("price_risk")).alias("credit"),
         (pl.col("spread_group") == "S").alias("first"),
         pl.when(minimum > 0).then(minimum).otherwise(MINIMUM_LEGS).cast(pl.Int64).alias("minimum_legs"),
+        pl.col("eligibility").replace_strict(ELIGIBILITIES, return_dtype=pl.String),
     ).select(*SPAN_SCHEMAS["inter_spreads"])
 
 

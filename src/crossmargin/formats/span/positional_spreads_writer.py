@@ -28,6 +28,7 @@ __all__ = ["inter_spread_lines", "intra_spread_lines", "spot_charge_lines", "tie
 
 METHODS: Final = {"none": "01", "table": "10"}
 SPREAD_METHODS: Final = {"delta": "01", "tiered": "02", "scanning": "04"}
+ELIGIBILITIES: Final = {"all": "", "non_segregated": "N", "house": "H"}
 PRICE_RISK_METHODS: Final = {"normal": "1", "capped": "2", "scan_range": "3"}
 DELIVERY_MONTHS: Final = 2
 MONEY_RULE: Final = "a whole number of units of ten to the risk exponent"
@@ -205,6 +206,7 @@ def inter_spread_lines(rendered: Rendered, parameters: SpanParameters) -> None:
         rate=(pl.col("rate") * pl.when(flat).then(100.0).otherwise(1e6)).round(6),
         credit=pl.when(flat).then(pl.lit("F")).otherwise(pl.lit("")),
         spread_group=pl.when("first").then(pl.lit("S")).otherwise(pl.lit("")),
+        eligibility=pl.col("eligibility").replace(ELIGIBILITIES),
         rates_by_leg=pl.when(by_leg).then(pl.lit("Y")).otherwise(pl.lit("")),
         where=pl.col("group") + pl.lit(" ") + pl.col("priority").cast(pl.String),
     )

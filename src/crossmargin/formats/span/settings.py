@@ -21,7 +21,7 @@ def read_span_settings(path: str | Path) -> SpanSettings:
         Listing every unknown key and every value that is none of its choices.
     """
     given, _ = read_toml(Path(path))
-    known = {item.name: item.default for item in fields(SpanSettings)}
+    known = {item.name: bool if isinstance(item.default, bool) else str for item in fields(SpanSettings)}
     bad = [
         BadRecord(
             file=str(path), line=0, field=key, value=shown(value), rule=f"one of the keys {', '.join(known)}"
@@ -30,11 +30,9 @@ def read_span_settings(path: str | Path) -> SpanSettings:
         if key not in known
     ]
     bad += [
-        BadRecord(
-            file=str(path), line=0, field=key, value=shown(value), rule=f"a {type(known[key]).__name__}"
-        )
+        BadRecord(file=str(path), line=0, field=key, value=shown(value), rule=f"a {known[key].__name__}")
         for key, value in given.items()
-        if key in known and type(value) is not type(known[key])
+        if key in known and not isinstance(value, known[key])
     ]
     if bad:
         raise InputError(bad)

@@ -13,7 +13,7 @@ from crossmargin.formats.span.xml_values import NUMBER_RULE
 from crossmargin.models.span.parameters import SCENARIO_COUNT, SPAN_SCHEMAS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from crossmargin.models.span.parameters import SpanParameters
 
@@ -124,104 +124,87 @@ def _series(parameters: SpanParameters) -> Iterator[BadRecord]:
 
 
 def _months(series: pl.DataFrame) -> Iterator[BadRecord]:
+    series = series.with_columns(beneath=_has_future(series))
     kind = pl.col("product_type")
     is_option = kind.str.starts_with("OO")
     on_future = kind.is_in(["OOF", "OOC"])
     no_month = (pl.col("expiry") == "") & (kind == "PHY")
-    under = {"OOF": "FUT", "OOC": "CMB"}
-    keys = series.filter(kind.is_in(["FUT", "CMB"])).select("commodity", "product_type", "expiry")
-    known = {tuple(row) for row in keys.iter_rows()}
-    beneath = pl.Series(
-        "beneath",
-        [
-            (commodity, under.get(product_type, ""), month) in known
-            for commodity, product_type, month in series.select(
-                "commodity", "product_type", "future_month"
-            ).iter_rows()
-        ],
-        dtype=pl.Boolean,
-    )
-    right = pl.col("right").is_in(["C", "P"])
+    month = pl.when(on_future).then("future_month").otherwise("expiry")
+    right = pl.when(is_option).then(pl.col("right").is_in(["C", "P"])).otherwise(pl.col("right") == "")
+    no_years = pl.col("years_to_expiry").is_null()
+    period = no_month | pl.col("expiry").str.contains(PERIOD)
+    no_future = pl.col("future_month") == ""
     checks = [
-        (
-            "right",
-            pl.when(is_option).then(right).otherwise(pl.col("right") == ""),
-            "C or P of an option, else empty",
-        ),
+        ("right", right, "C or P of an option, else empty"),
         ("strike", is_option | (pl.col("strike") == 0), "0 where it is no option"),
         ("price", ~is_option | pl.col("price").is_not_null(), "a price of an option"),
+        ("expiry", period, "a period: YYYYMM, up to three characters more"),
+        ("future_month", on_future | no_future, "empty but for an option on a future"),
         (
-            "expiry",
-            no_month | pl.col("expiry").str.contains(PERIOD),
-            "a period: YYYYMM, up to three characters more",
+            "future_month",
+            ~on_future | pl.col("beneath"),
+            "the month of a future of the same combined commodity",
         ),
-        ("future_month", on_future | (pl.col("future_month") == ""), "empty but for an option on a future"),
-        ("future_month", ~on_future | beneath, "the month of a future of the same combined commodity"),
-        (
-            "delta_month",
-            pl.col("delta_month") == pl.when(on_future).then("future_month").otherwise("expiry"),
-            "the month of the future, or the contract's own",
-        ),
-        (
-            "years_to_expiry",
-            (kind != "PHY") | pl.col("years_to_expiry").is_null(),
-            "nothing: a physical has no time to expiry",
-        ),
+        ("delta_month", pl.col("delta_month") == month, "the month of the future, or the contract's own"),
+        ("years_to_expiry", (kind != "PHY") | no_years, "nothing: a physical has no time to expiry"),
     ]
-    for column, holds, rule in checks:
-        yield from _broken(series, "series", column, holds, rule)
+    yield from _all_broken(series, "series", checks)
+
+
+def _has_future(series: pl.DataFrame) -> pl.Series:
+    """Tell of each option on a future or combination whether the file has it; false of the others."""
+    under = {"OOF": "FUT", "OOC": "CMB"}
+    futures = series.filter(pl.col("product_type").is_in(under.values()))
+    known = set(futures.select("commodity", "product_type", "expiry").iter_rows())
+    months = series.select("commodity", "product_type", "future_month").iter_rows()
+    found = [(commodity, under.get(kind, ""), month) in known for commodity, kind, month in months]
+    return pl.Series(found, dtype=pl.Boolean)
 
 
 def _commodities(parameters: SpanParameters) -> Iterator[BadRecord]:
-    products = parameters.products
-    # The writer puts the families of an exchange together, exchanges in the order of the products.
-    order = {exchange: place for place, exchange in reversed(list(enumerate(products["exchange"])))}
-    exchanges: dict[str, str] = {}
-    for row in products.iter_rows(named=True):
-        code, exchange = row["commodity"], row["exchange"]
-        if code not in exchanges or order[exchange] < order[exchanges[code]]:
-            exchanges[code] = exchange
-    premium = set(
-        products.filter(pl.col("product_type").str.starts_with("OO"), option_style="premium")["commodity"]
-    )
-    spread = set(parameters.intra_spreads["commodity"])
-    tiered = set(parameters.tiers.filter(kind="som")["commodity"])
-    code = pl.col("commodity")
+    options = pl.col("product_type").str.starts_with("OO")
+    premium = parameters.products.filter(options, option_style="premium")["commodity"]
+    code, exchange = pl.col("commodity"), pl.col("exchange")
+    own = code.replace_strict(_first_exchanges(parameters), default="", return_dtype=pl.String)
+    style = pl.when(code.is_in(premium.implode())).then(pl.lit("premium")).otherwise(pl.lit("futures"))
+    has_spreads = code.is_in(parameters.intra_spreads["commodity"].implode())
+    method = pl.when(has_spreads).then(pl.lit("table")).otherwise(pl.lit("none"))
+    tiered = code.is_in(parameters.tiers.filter(kind="som")["commodity"].implode())
+    no_minimum = pl.col("short_option_minimum") == 0
+    risk_methods = ["normal", "capped", "scan_range"]
     checks = [
-        (
-            "exchange",
-            pl.col("exchange") == code.replace_strict(exchanges, default="", return_dtype=pl.String),
-            "the exchange of the first of its products",
-        ),
+        ("exchange", exchange == own, "the exchange of the first of its products"),
         (
             "option_style",
-            pl.col("option_style")
-            == pl.when(code.is_in(premium)).then(pl.lit("premium")).otherwise(pl.lit("futures")),
+            pl.col("option_style") == style,
             "premium where one of its option products is, else futures",
         ),
         ("som_method", pl.col("som_method").is_in(["sum", "max"]), "sum or max"),
         ("spot_method", pl.col("spot_method").is_in(["table", "none"]), "table or none"),
         (
             "price_risk_method",
-            pl.col("price_risk_method").is_in(["normal", "capped", "scan_range"]),
+            pl.col("price_risk_method").is_in(risk_methods),
             "normal, capped or scan_range",
         ),
-        (
-            "intra_method",
-            pl.col("intra_method")
-            == pl.when(code.is_in(spread)).then(pl.lit("table")).otherwise(pl.lit("none")),
-            "table where it has spreads within, else none",
-        ),
-        (
-            "short_option_minimum",
-            ~code.is_in(tiered) | (pl.col("short_option_minimum") == 0),
-            "0 where tiers of kind som give it",
-        ),
+        ("intra_method", pl.col("intra_method") == method, "table where it has spreads within, else none"),
+        ("short_option_minimum", ~tiered | no_minimum, "0 where tiers of kind som give it"),
     ]
-    for column, holds, rule in checks:
-        yield from _broken(parameters.commodities, "commodities", column, holds, rule)
-    known = parameters.spot_charges
-    yield from _broken(known, "spot_charges", "month", pl.col("month") != "", "a month")
+    yield from _all_broken(parameters.commodities, "commodities", checks)
+    yield from _broken(parameters.spot_charges, "spot_charges", "month", pl.col("month") != "", "a month")
+
+
+def _first_exchanges(parameters: SpanParameters) -> dict[str, str]:
+    """Return the exchange that the file names first for each commodity.
+
+    The writer puts the families of an exchange together, exchanges in the order of the products.
+    """
+    products = parameters.products
+    order = {exchange: place for place, exchange in reversed(list(enumerate(products["exchange"])))}
+    found: dict[str, str] = {}
+    for code, exchange in products.select("commodity", "exchange").iter_rows():
+        if code not in found or order[exchange] < order[found[code]]:
+            found[code] = exchange
+    return found
 
 
 def _tiers(parameters: SpanParameters) -> Iterator[BadRecord]:
@@ -238,8 +221,7 @@ def _tiers(parameters: SpanParameters) -> Iterator[BadRecord]:
             "a month where it is the only tier of kind som; without one it is the commodity's own minimum",
         ),
     ]
-    for column, holds, rule in checks:
-        yield from _broken(tiers, "tiers", column, holds, rule)
+    yield from _all_broken(tiers, "tiers", checks)
 
 
 def _intra_spreads(parameters: SpanParameters) -> Iterator[BadRecord]:
@@ -264,8 +246,7 @@ def _intra_spreads(parameters: SpanParameters) -> Iterator[BadRecord]:
         ("month", pl.col("month").is_not_null() != of_tier, "a month in a spread of kind series, else null"),
         *LEG_CHECKS,
     ]
-    for column, holds, rule in checks:
-        yield from _broken(legs, "intra_legs", column, holds, rule)
+    yield from _all_broken(legs, "intra_legs", checks)
 
 
 LEG_CHECKS: Final = [
@@ -275,56 +256,49 @@ LEG_CHECKS: Final = [
 
 
 def _inter_spreads(parameters: SpanParameters) -> Iterator[BadRecord]:
-    legs = parameters.inter_legs
-    counts = legs.group_by("spread").agg(legs=pl.len())
+    counts = parameters.inter_legs.group_by("spread").agg(legs=pl.len())
     spreads = parameters.inter_spreads.join(counts, on="spread", how="left", maintain_order="left")
     scanning = pl.col("method") == "scanning"
+    by_risk = pl.col("credit") == "price_risk"
+    credit = by_risk | (~scanning & (pl.col("credit") == "flat"))
+    all_legs = pl.col("minimum_legs") == pl.col("legs").fill_null(0)
     checks = [
         ("method", pl.col("method").is_in(["delta", "scanning"]), "delta or scanning"),
         ("group", pl.col("group") == "", "no group"),
-        (
-            "credit",
-            pl.col("credit").is_in(["price_risk", "flat"]) & (~scanning | (pl.col("credit") == "price_risk")),
-            "price_risk, or flat for method delta",
-        ),
+        ("eligibility", pl.col("eligibility") == "all", "all: the format does not say which accounts"),
+        ("credit", credit, "price_risk, or flat for method delta"),
         ("spread", pl.col("legs").is_not_null(), "a spread with legs"),
-        (
-            "minimum_legs",
-            scanning | (pl.col("minimum_legs") == pl.col("legs").fill_null(0)),
-            "the number of legs for method delta",
-        ),
+        ("minimum_legs", scanning | all_legs, "the number of legs for method delta"),
     ]
-    for column, holds, rule in checks:
-        yield from _broken(spreads, "inter_spreads", column, holds, rule)
-    tiers = {
-        (row[0], row[1])
-        for row in parameters.tiers.filter(kind="inter").select("commodity", "tier").iter_rows()
-    }
-    known = [
-        (commodity, tier) in tiers and tier > 0
-        for commodity, tier in legs.select("commodity", "tier").iter_rows()
-        if tier is not None
-    ]
-    legs = legs.join(spreads.select("spread", "method"), on="spread", maintain_order="left")
-    is_known = pl.Series(np.array(known, bool))
-    with_tier = legs.with_row_index("row").filter(pl.col("tier").is_not_null())
-    for row in with_tier["row"].filter(~is_known):
-        yield _bad(
-            "inter_legs",
-            row,
-            "tier",
-            str(legs["tier"][row]),
-            "a tier of kind inter of the commodity, above 0",
-        )
-    leg_checks = [
+    yield from _all_broken(spreads, "inter_spreads", checks)
+    yield from _inter_legs(parameters)
+
+
+def _inter_legs(parameters: SpanParameters) -> Iterator[BadRecord]:
+    methods = parameters.inter_spreads.select("spread", "method")
+    tiers = parameters.tiers.filter(pl.col("tier") > 0, kind="inter")
+    tiers = tiers.select("commodity", "tier", is_tier=pl.lit(value=True))
+    legs = parameters.inter_legs.join(methods, on="spread", maintain_order="left")
+    legs = legs.join(tiers, on=["commodity", "tier"], how="left", maintain_order="left")
+    known = pl.col("tier").is_null() | pl.col("is_tier").is_not_null()
+    scanning = pl.col("method") == "scanning"
+    checks = [
+        ("tier", known, "a tier of kind inter of the commodity, above 0"),
         *LEG_CHECKS,
         ("side", ~scanning | (pl.col("side") == "A"), "A for method scanning"),
         ("tier", ~scanning | pl.col("tier").is_null(), "null for method scanning"),
         ("required", scanning | pl.col("required"), "true for method delta"),
         ("target", scanning | ~pl.col("target"), "false for method delta"),
     ]
-    for column, holds, rule in leg_checks:
-        yield from _broken(legs, "inter_legs", column, holds, rule)
+    yield from _all_broken(legs, "inter_legs", checks)
+
+
+def _all_broken(
+    table: pl.DataFrame, name: str, checks: Sequence[tuple[str, pl.Expr, str]]
+) -> Iterator[BadRecord]:
+    """Yield the rows where a column does not hold what it must, check by check."""
+    for column, holds, rule in checks:
+        yield from _broken(table, name, column, holds, rule)
 
 
 def _broken(table: pl.DataFrame, name: str, column: str, holds: pl.Expr, rule: str) -> Iterator[BadRecord]:

@@ -382,7 +382,8 @@ class RuleSet:
         """Take in a ``dSpread`` or ``sSpread`` between combined commodities.
 
         A credit that cannot be held (legs that name months or rolling periods, a spread inside a spread, a
-        charge by number of months) is counted as unused: margin without it is the higher.
+        charge by number of months) is counted as unused: margin without it is the higher. The format does not
+        say which accounts may form a spread: all may.
         """
         children = Children(element, self.report)
         unheld = [tag for tag in ("pLeg", "rpLeg", "dSpread", "sPointDef") if tag in children.by_tag]
@@ -410,7 +411,7 @@ class RuleSet:
             for place, leg in enumerate(legs, 1):
                 self._delta_leg(leg, number, place)
         method = "scanning" if scanning else "delta"
-        spreads.add(children.line, number, "", priority, method, credit, rate or 0.0, first, minimum)
+        spreads.add(children.line, number, "", priority, method, credit, rate or 0.0, first, minimum, "all")
         children.raw("spreadType")
         children.done()
 

@@ -6,13 +6,13 @@ import hashlib
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import ceil
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float64, Int32
 
+from crossmargin.core.tails import tail_count
 from crossmargin.errors import BadRecord, InputError
 
 if TYPE_CHECKING:
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
-__all__ = ["BENEFIT_PREFIXES", "TABLE_SCHEMAS", "HksccParameters", "TailMeasure"]
+__all__ = ["BENEFIT_PREFIXES", "TABLE_SCHEMAS", "HksccParameters", "TailMeasure", "add_up_to_one"]
 
 BENEFIT_PREFIXES: Final = {1: "DSP", 2: "SRI", 3: "DIV"}
 """Benefit type → prefix of the position code: distribution in specie, rights issue, cash dividend."""
+
+WEIGHT_SLACK: Final = 1e-11
+"""Below the last decimal of a file, and above what float64 leaves of a sum of two weights."""
 
 TABLE_SCHEMAS: Final[dict[str, dict[str, pl.DataType]]] = {
     "flat_rate": {"instrument": pl.String(), "rate": pl.Float64()},
@@ -78,7 +81,12 @@ class TailMeasure:
     @property
     def tail_count(self) -> int:
         """Scenarios in the tail, ⌈(1 − confidence) × count⌉ in exact arithmetic (§3.2.1): 6 of 1,000 at 0.994."""
-        return ceil((1 - Fraction(self.confidence)) * self.scenario_count)
+        return tail_count(self.confidence, self.scenario_count)
+
+
+def add_up_to_one(historical: TailMeasure, stressed: TailMeasure) -> bool:
+    """Tell whether the weights are those of a blend: 0.75 and 0.25 are, 0.75 and 0.2 would lose a twentieth."""
+    return abs(historical.weight + stressed.weight - 1.0) < WEIGHT_SLACK
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,7 +116,8 @@ class HksccParameters:
     Raises
     ------
     InputError
-        If an instrument stands twice in one table (with its benefit type in ``benefit``).
+        If an instrument stands twice in one table (with its benefit type in ``benefit``), has a flat rate
+        beside returns, or the weights of the two measures do not add up to 1.
     """
 
     valuation_date: date
@@ -130,8 +139,8 @@ class HksccParameters:
         assert self.returns.shape == (len(self.scenario_instruments), scenario_count)
         for name, schema in TABLE_SCHEMAS.items():
             assert dict(self.table(name).schema) == schema, name
-        if duplicates := list(self._duplicates()):
-            raise InputError(duplicates)
+        if bad := [*self._bad_weights(), *self._duplicates(), *self._in_both_tiers()]:
+            raise InputError(bad)
 
     def table(self, name: str) -> pl.DataFrame:
         """Return the table of that name, one of ``TABLE_SCHEMAS``."""
@@ -147,6 +156,21 @@ class HksccParameters:
             if name == "benefit":
                 codes = table["benefit_type"].replace_strict(BENEFIT_PREFIXES, return_dtype=pl.String) + codes
             yield name, codes
+
+    def _bad_weights(self) -> Iterator[BadRecord]:
+        if not add_up_to_one(self.historical, self.stressed):
+            value = f"{self.historical.weight} and {self.stressed.weight}"
+            rule = "weights of HVaR and SVaR that add up to 1"
+            yield BadRecord(file="parameters", line=0, field="weight", value=value, rule=rule)
+
+    def _in_both_tiers(self) -> Iterator[BadRecord]:
+        codes = self.flat_rate["instrument"]
+        both = codes.is_in(self.scenario_instruments.implode())
+        for row in np.flatnonzero(both.to_numpy()).tolist():
+            rule = "an instrument with a flat rate or with returns, not with both"
+            yield BadRecord(
+                file="parameters", line=row + 1, field="flat_rate.instrument", value=codes[row], rule=rule
+            )
 
     def _duplicates(self) -> Iterator[BadRecord]:
         for name, codes in self._keys():

@@ -36,7 +36,8 @@ class HksccParticipant:
     guarantee_fund_predefined_limit : float
         Expected uncollateralised loss of a group above this calls risk collateral (§4.2).
     parameter_set : str
-        Id of the dated set from which the house's own values above were taken; empty where given by hand.
+        Id of the dated set from which the house's own values above were taken, and which of them were
+        replaced ("… with own margin_credit"); empty where all were given by hand.
     data_note : str
         Said wherever the result is shown, for example that the data are synthetic.
     flat_rate_multiplier : float

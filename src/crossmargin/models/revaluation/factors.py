@@ -66,6 +66,15 @@ class FactorMoves:
         """Return moves of the interest rate for a number of days, 0 where the set has none."""
         return self._between(self.scenarios.curve("rate", currency), days)
 
+    @property
+    def has_rates(self) -> bool:
+        """Whether an interest rate moves."""
+        return any(factor.kind == "rate" for factor in self.scenarios.factors)
+
+    def discount(self, currency: str, days: float) -> Float64[np.ndarray, " stride"]:
+        """Return discount factor in the scenario ÷ discount factor now."""
+        return np.exp(-self.rate(currency, days) * days / DAYS_A_YEAR)
+
     def growth(self, underlying: str, currency: str, days: float) -> Float64[np.ndarray, " stride"]:
         """Return forward in the scenario ÷ forward now."""
         return (1 + self.spot(underlying)) * np.exp(self.rate(currency, days) * days / DAYS_A_YEAR)

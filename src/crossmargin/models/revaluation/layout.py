@@ -39,6 +39,13 @@ class ScenarioLayout:
         """Column of each scenario."""
         return np.concatenate([np.arange(start, stop) for start, stop in self.bounds])
 
+    @property
+    def gaps(self) -> Int64[np.ndarray, "gaps 2"]:
+        """First column of each run that belongs to no scenario, and the one behind its last."""
+        starts = np.append(self.bounds[1:, 0], self.stride)
+        between = np.stack([self.bounds[:, 1], starts], axis=1)
+        return between[between[:, 0] < between[:, 1]]
+
     def spread(self, rows: Float64[np.ndarray, "rows scenarios"]) -> Float64[np.ndarray, "rows stride"]:
         """Return rows with every scenario in its column and 0 elsewhere."""
         spread = np.zeros((rows.shape[0], self.stride))

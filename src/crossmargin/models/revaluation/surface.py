@@ -67,7 +67,8 @@ def option_pairs(snapshot: Snapshot, settings: RevaluationSettings) -> OptionPai
     """
     table = _paired(snapshot, settings)
     if not len(table):
-        return OptionPairs(table=table, findings=findings([]))
+        nothing = {name: pl.Series(name, [], pl.Float64) for name in ("forward", "volatility", "smile_slope")}
+        return OptionPairs(table=table.with_columns(**nothing), findings=findings([]))
     table = table.with_columns(pl.Series("forward", _forwards(table, snapshot)))
     volatility, status = _implied(table)
     filled, found = _filled(table, volatility, status)
@@ -152,7 +153,7 @@ def _filled(
 ) -> tuple[Float64[np.ndarray, " pairs"], list[tuple[str, str, str]]]:
     """Return volatilities without gaps, and what was found."""
     known = status == VolatilityStatus.FOUND
-    filled, found = volatility.copy(), []
+    filled, found = np.where(known, volatility, np.nan), []
     log_strike = np.log(table["strike"].to_numpy())
     for here in group_slices(table):
         if known[here].all():

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Float64, Int32, Int64
+from jaxtyping import Float64, Int32, Int64
 
-from crossmargin.core.columns import require_columns
+from crossmargin.core.columns import NUMBER_LIMIT, require_columns
 from crossmargin.errors import BadRecord, InputError
+from crossmargin.kernels.span_portfolios import Places, order_positions
+from crossmargin.models.span.series_lookup import NOWHERE, TELLING, Fits, fitting_series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping
 
     from crossmargin.core.columns import FrameInput
     from crossmargin.models.span.parameters import SpanParameters
     from crossmargin.models.span.tables import SpanTables
 
-__all__ = ["ACCOUNT", "POSITION_COLUMNS", "SpanBook", "locate", "make_book"]
+__all__ = ["ACCOUNT", "OMISSIBLE_COLUMNS", "POSITION_COLUMNS", "SpanBook", "locate", "make_book"]
 
 ACCOUNT: Final = "account"
 
@@ -35,10 +37,13 @@ POSITION_COLUMNS: Final[dict[str, pl.DataType]] = {
 }
 """Columns of a position; ``account`` and ``exchange`` may be left out, ``right`` and ``strike`` be null."""
 
-STRIKE: Final = pl.when(pl.col("right") != "").then(pl.col("strike")).alias("strike")
-"""The strike of an option; a future has none, whatever stands there."""
+OMISSIBLE_COLUMNS: Final[dict[str, pl.DataType]] = {"product_type": pl.String(), "future_month": pl.String()}
+"""Columns that tell series apart where the others fit several; a null says nothing."""
 
-SERIES_KEY: Final = ("exchange", "product", "right", "expiry", "strike")
+REQUIRED: Final = ("product", "expiry", "quantity")
+NULLABLE: Final = ("right", "strike", *TELLING)
+KEY_TEXTS: Final = ("product", "expiry", "right", *TELLING)
+SHOWN: Final = ("exchange", "product", "right", "expiry", "strike", "product_type", "future_month")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,70 +100,92 @@ def locate(positions: FrameInput, parameters: SpanParameters) -> pl.DataFrame:
     Raises
     ------
     InputError
-        Listing every bad position: a broken value, a series that the file does not have, or several that fit.
+        Listing every bad position: a broken value, a series that the file does not have, or several that
+        fit, with the columns that would tell them apart.
     """
     names: Any = getattr(positions, "columns", positions)
-    given = {
-        name: dtype for name, dtype in POSITION_COLUMNS.items() if name in list(names) or name == "quantity"
-    }
-    needed = given | {name: POSITION_COLUMNS[name] for name in ("product", "expiry")}
-    frame = require_columns(positions, "positions", needed, nullable=("right", "strike", "exchange"))
-    keys = [name for name in SERIES_KEY if name in frame.columns or name in {"right", "strike"}]
-    filled = frame.with_columns(
-        pl.lit(None, pl.String).alias(name) if name == "right" else pl.lit(None, pl.Float64).alias(name)
-        for name in ("right", "strike")
-        if name not in frame.columns
-    ).with_columns(pl.col("right").fill_null(""))
-    row, fitting = _rows(filled.with_columns(STRIKE), parameters.series.with_columns(STRIKE), keys)
-    if bad := list(_bad_series(filled, fitting, keys)):
+    known = POSITION_COLUMNS | OMISSIBLE_COLUMNS
+    schema = {name: dtype for name, dtype in known.items() if name in list(names) or name in REQUIRED}
+    found = _located_at_once(positions, parameters, schema)
+    if found is not None:
+        return found
+    frame = require_columns(positions, "positions", schema, nullable=NULLABLE)
+    filled = _with_options(frame)
+    fits = fitting_series(filled, parameters.series)
+    if bad := list(_bad_series(filled, fits)):
         raise InputError(bad)
-    account = filled[ACCOUNT] if ACCOUNT in filled.columns else pl.repeat(ACCOUNT, len(filled), eager=True)
-    return pl.DataFrame({ACCOUNT: account, "series": row, "quantity": filled["quantity"]})
+    return _located(frame, fits)
 
 
-def _rows(
-    positions: pl.DataFrame, series: pl.DataFrame, keys: Sequence[str]
-) -> tuple[Int32[np.ndarray, " positions"], Int64[np.ndarray, " positions"]]:
-    """Return the first series that fits each position, and how many fit.
+def _located_at_once(
+    positions: object, parameters: SpanParameters, schema: Mapping[str, pl.DataType]
+) -> pl.DataFrame | None:
+    """Return the located positions of a frame that has the right types and nothing wrong, else nothing.
 
-    Each key column is numbered by the values that the series have; the numbers of a row make one integer,
-    which is looked up among those of the series.
+    A text that equals one of the file's is as sound as that; so of the texts only accounts need a look,
+    and of those only one in each run of rows.
     """
-    known, asked = np.zeros(len(series), np.int64), np.zeros(len(positions), np.int64)
-    possible = np.ones(len(positions), np.bool_)
-    for name in keys:
-        values = series[name].unique().sort()
-        number, found = _numbered(series[name], values)[0], _numbered(positions[name], values)
-        known, asked = known * (len(values) + 1) + number, asked * (len(values) + 1) + found[0]
-        possible &= found[1]
-    distinct, first, count = np.unique(known, return_index=True, return_counts=True)
-    place = np.searchsorted(distinct, asked)
-    there = possible & (np.append(distinct, -1)[place] == asked)
-    return np.append(first, 0)[place].astype(np.int32), np.where(there, np.append(count, 0)[place], 0)
+    if not isinstance(positions, pl.DataFrame) or any(
+        positions.schema.get(name) != dtype for name, dtype in schema.items()
+    ):
+        return None
+    frame = positions.select(list(schema))
+    if not _numbers_are_sound(frame) or not _texts_are_sound(frame, parameters.series):
+        return None
+    fits = fitting_series(_with_options(frame), parameters.series)
+    return None if fits.doubt.any() else _located(frame, fits)
 
 
-def _numbered(
-    column: pl.Series, values: pl.Series
-) -> tuple[Int64[np.ndarray, " rows"], Bool[np.ndarray, " rows"]]:
-    """Return the place of each value among the sorted ``values``, and whether it is there; null is one value."""
-    if column.dtype == pl.String:
-        coded = column.cast(pl.Enum(values.drop_nulls()), strict=False)
-        number = coded.to_physical().cast(pl.Int64).fill_null(len(values)).to_numpy()
-        return number, (number < len(values)) | column.is_null().to_numpy()
-    numbers = values.drop_nulls().to_numpy()
-    filled = column.fill_null(np.inf).to_numpy()
-    place = np.searchsorted(numbers, filled)
-    there = np.append(numbers, np.inf)[place] == filled
-    return np.where(np.isinf(filled), len(values), place), there
+def _numbers_are_sound(frame: pl.DataFrame) -> bool:
+    limits = {"quantity": NUMBER_LIMIT, "strike": float(NUMBER_LIMIT)}
+    within = (
+        pl.col(name).is_between(-limit, limit).all()  # a NaN is not
+        for name, limit in limits.items()
+        if name in frame.columns
+    )
+    complete = all(not frame[name].null_count() for name in (*REQUIRED, ACCOUNT) if name in frame.columns)
+    return complete and all(frame.select(within).row(0))
 
 
-def _bad_series(
-    positions: pl.DataFrame, fitting: Int64[np.ndarray, " positions"], keys: Sequence[str]
-) -> Iterator[BadRecord]:
-    for row in np.flatnonzero(fitting != 1).tolist():
-        value = " ".join(str(part) for part in positions.select(keys).row(row) if part not in {None, ""})
-        rule = "a series of the parameter file" if not fitting[row] else "one series only; name the exchange"
+def _texts_are_sound(frame: pl.DataFrame, series: pl.DataFrame) -> bool:
+    texts = [series[name].unique() for name in KEY_TEXTS if name in frame.columns]
+    texts = [text.filter(text != "") for text in texts]
+    if ACCOUNT in frame.columns:
+        names = _runs(frame[ACCOUNT])[1]
+        texts.append(names)
+        if (names == "").any():
+            return False
+    return all((text.str.strip_chars() == text).all() for text in texts)
+
+
+def _with_options(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add ``right`` and ``strike``, null, where positions have no such column."""
+    absent = [name for name in ("right", "strike") if name not in frame.columns]
+    return frame.with_columns(pl.lit(None, POSITION_COLUMNS[name]).alias(name) for name in absent)
+
+
+def _located(frame: pl.DataFrame, fits: Fits) -> pl.DataFrame:
+    account = frame[ACCOUNT] if ACCOUNT in frame.columns else pl.repeat(ACCOUNT, len(frame), eager=True)
+    return pl.DataFrame({ACCOUNT: account, "series": fits.row, "quantity": frame["quantity"]})
+
+
+def _bad_series(positions: pl.DataFrame, fits: Fits) -> Iterator[BadRecord]:
+    shown = positions.select(name for name in SHOWN if name in positions.columns)
+    for row in np.flatnonzero(fits.doubt).tolist():
+        value = " ".join(str(part) for part in shown.row(row) if part is not None)
+        rule, doubt = "a series of the parameter file", int(fits.doubt[row])
+        if doubt != NOWHERE:
+            telling = [name for i, name in enumerate(TELLING) if doubt >> i & 1]
+            rule = f"one series only; name its {' and '.join(telling)}"
         yield BadRecord(file="positions", line=row + 1, field="series", value=value, rule=rule)
+
+
+def _runs(account: pl.Series) -> tuple[Int64[np.ndarray, " runs+1"], pl.Series]:
+    """Return where neighbouring rows of one account begin, and the account of each such run."""
+    runs = account.rle().struct.unnest()
+    starts = np.zeros(len(runs) + 1, np.int64)
+    np.cumsum(runs["len"].to_numpy(), out=starts[1:])
+    return starts, runs["value"]
 
 
 def make_book(located: pl.DataFrame, tables: SpanTables) -> SpanBook:
@@ -171,39 +198,25 @@ def make_book(located: pl.DataFrame, tables: SpanTables) -> SpanBook:
     tables : SpanTables
         The parameters.
     """
-    accounts = located[ACCOUNT].unique().sort()
-    account = located[ACCOUNT].cast(pl.Enum(accounts)).to_physical().cast(pl.Int64).to_numpy()
-    by_commodity = np.argsort(tables.series_commodity, kind="stable")
-    place = np.empty_like(by_commodity)
-    place[by_commodity] = np.arange(by_commodity.size)
-    key = account * max(by_commodity.size, 1) + place[located["series"].to_numpy()]
-    order = np.argsort(key, kind="stable")
-    key, quantity = key[order], located["quantity"].to_numpy()[order]
-    merged = np.flatnonzero(_changes(key))
-    longs, shorts = (
-        np.add.reduceat(np.maximum(side, 0), merged) if merged.size else merged
-        for side in (quantity, -quantity)
-    )
-    account, rank = np.divmod(key[merged], max(by_commodity.size, 1))
-    series = by_commodity[rank].astype(np.int32)
-    commodity = tables.series_commodity[series]
-    heads = np.flatnonzero(_changes(account, commodity))
-    return SpanBook(
-        accounts=tuple(accounts),
-        starts=np.append(heads, merged.size),
-        series=series,
-        long=longs.astype(np.float64),
-        short=shorts.astype(np.float64),
-        account=account[heads],
-        commodity=commodity[heads],
-        account_starts=np.searchsorted(account[heads], np.arange(len(accounts) + 1)).astype(np.int64),
-    )
+    run_starts, names = _runs(located[ACCOUNT])
+    accounts = names.unique().sort()
+    owner = names.cast(pl.Enum(accounts)).to_physical().cast(pl.Int32).to_numpy()
+    columns = (owner, located["series"].to_numpy(), located["quantity"].to_numpy())
+    owner, series, quantity = (_read_only(column) for column in columns)
+    ordered = order_positions(run_starts, owner, len(accounts), series, quantity, _places(tables))
+    return SpanBook(accounts=tuple(accounts.to_list()), **ordered._asdict())
 
 
-def _changes(*keys: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-    """Tell where a row differs from the one before; the first always does."""
-    changed = np.zeros(keys[0].size, np.bool_)
-    changed[:1] = True
-    for key in keys:
-        changed[1:] |= key[1:] != key[:-1]
-    return changed
+def _places(tables: SpanTables) -> Places:
+    """Put the series in order of their combined commodity."""
+    series = np.argsort(tables.series_commodity, kind="stable")
+    place = np.empty(series.size, np.int32)
+    place[series] = np.arange(series.size)
+    return Places(place, series.astype(np.int32), tables.series_commodity[series])
+
+
+def _read_only(column: np.ndarray) -> np.ndarray:
+    """Return a view that may not be written to, so that the kernel is compiled for one kind of array only."""
+    view = column.view()
+    view.setflags(write=False)
+    return view

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
-from jaxtyping import Float64, Int64
+from jaxtyping import Int64
 
 from crossmargin.core.amounts import exact_decimals
 from crossmargin.core.rounding import to_minor
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.models.span.book import SpanBook, locate, make_book
 from crossmargin.models.span.result import SpanMargin, make_result
-from crossmargin.models.span.scanning import PortfolioRisk, portfolio_risk
+from crossmargin.models.span.scanning import DECIMALS, PortfolioRisk, portfolio_risk
 from crossmargin.models.span.settings import SpanSettings
 from crossmargin.models.span.tables import SpanTables, make_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+
     from crossmargin.core.columns import FrameInput
     from crossmargin.models.span.parameters import SpanParameters
 
 __all__ = ["DECIMALS", "SpanMargins", "margins_of", "span_margin", "span_margins"]
-
-DECIMALS: Final = 2
-"""Decimal places of published amounts, in every currency."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -120,7 +118,7 @@ class SpanMargins:
         if account not in self.accounts:
             raise KeyError(f"no account {account!r}; there are: {', '.join(self.accounts[:20])}")
         mine = self.located.filter(account=account)
-        return make_result(_margins(mine, self.parameters, self.settings, self.tables, explained=True))
+        return make_result(_margins(mine, self.parameters, self.settings, self.tables))
 
     def __iter__(self) -> Iterator[SpanMargin]:
         return (self.of(account) for account in self.accounts)
@@ -136,7 +134,8 @@ def span_margins(
     positions : Polars or pandas frame, or mapping of columns
         ``product``, ``expiry`` (the file's month or day), ``quantity`` (contracts, + long, − short);
         ``right`` ("C", "P" or null), ``strike`` for options; ``account`` and ``exchange`` if there are
-        several. Longs and shorts of one series may stand in rows of their own.
+        several; ``product_type`` and ``future_month`` where series differ in nothing else. Longs and shorts
+        of one series may stand in rows of their own.
     parameters : SpanParameters
         From a file or built by hand.
     settings : SpanSettings, optional
@@ -149,7 +148,7 @@ def span_margins(
     """
     settings = settings or SpanSettings()
     tables = make_tables(parameters, settings)
-    return _margins(locate(positions, parameters), parameters, settings, tables, explained=False)
+    return _margins(locate(positions, parameters), parameters, settings, tables)
 
 
 def span_margin(
@@ -163,24 +162,19 @@ def span_margin(
         value = str(located["account"].n_unique())
         raise InputError([BadRecord(file="positions", line=0, field="account", value=value, rule=rule)])
     tables = make_tables(parameters, settings)
-    return make_result(_margins(located, parameters, settings, tables, explained=True))
+    return make_result(_margins(located, parameters, settings, tables))
 
 
 def margins_of(margins: SpanMargins, located: pl.DataFrame) -> SpanMargins:
     """Margin other located positions with the same parameters and settings."""
-    return _margins(located, margins.parameters, margins.settings, margins.tables, explained=False)
+    return _margins(located, margins.parameters, margins.settings, margins.tables)
 
 
 def _margins(
-    located: pl.DataFrame,
-    parameters: SpanParameters,
-    settings: SpanSettings,
-    tables: SpanTables,
-    *,
-    explained: bool,
+    located: pl.DataFrame, parameters: SpanParameters, settings: SpanSettings, tables: SpanTables
 ) -> SpanMargins:
     book = make_book(located, tables)
-    risk = portfolio_risk(book, parameters, tables, settings, explained=explained)
+    risk = portfolio_risk(book, parameters, tables, settings)
     return SpanMargins(
         parameters=parameters,
         settings=settings,
@@ -188,15 +182,5 @@ def _margins(
         located=located,
         book=book,
         risk=risk,
-        requirement=_requirement(book, parameters, settings, risk),
+        requirement=risk.requirement,
     )
-
-
-def _requirement(
-    book: SpanBook, parameters: SpanParameters, settings: SpanSettings, risk: PortfolioRisk
-) -> Int64[np.ndarray, " portfolios"]:
-    """Return risk margin less option value; at least 0 where the commodity caps option value at its risk."""
-    amount: Float64[np.ndarray, " portfolios"] = risk.risk_margin - risk.option_value
-    capped = parameters.commodities["cap_option_value"].to_numpy()[book.commodity]
-    floored = capped | (settings.total_floor == "commodity")
-    return to_minor(np.where(floored, np.maximum(amount, 0.0), amount), DECIMALS)

@@ -122,6 +122,8 @@ SPAN_SCHEMAS: Final[dict[str, dict[str, pl.DataType]]] = {
     "spot_charges": {"commodity": TEXT, "month": TEXT, "in_spreads": NUMBER, "outright": NUMBER},
     # method: "delta", "scanning" or "tiered". credit: "price_risk" (rate a fraction of weighted price
     # risk) or "flat" (rate an amount of money for one spread). first: a super spread, before intracommodity.
+    # eligibility: the accounts that may form it: "all", "non_segregated" (house and customers whose money is
+    # not segregated) or "house".
     "inter_spreads": {
         "spread": WHOLE,
         "group": TEXT,
@@ -131,6 +133,7 @@ SPAN_SCHEMAS: Final[dict[str, dict[str, pl.DataType]]] = {
         "rate": NUMBER,
         "first": SWITCH,
         "minimum_legs": WHOLE,
+        "eligibility": TEXT,
     },
     # side: "A" or "B". tier: of kind "inter", null for the whole commodity. rate: the leg's own credit
     # rate, null where the spread's holds. target: the leg that a scanning-based credit goes to.

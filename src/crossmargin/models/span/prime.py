@@ -50,20 +50,25 @@ class PrimeParameters:
     basis: Mapping[str, Literal["net", "gross"]]
 
     def settings(self, account_type: str, settings: SpanSettings | None = None) -> SpanSettings:
-        """Return the settings of an account type, over those given.
+        """Return the settings of an account type: those given, with its basis and this parameter set.
 
         Raises
         ------
         InputError
-            If the type is unknown; the rule lists those that are.
+            If the type is unknown (the rule lists those that are), or the basis given is not that of the type.
         """
+        given = settings or SpanSettings()
         if account_type not in self.basis:
-            rule = f"one of {', '.join(self.basis)}"
-            raise InputError(
-                [BadRecord(file="settings", line=0, field="account_type", value=account_type, rule=rule)]
-            )
+            raise _refused("account_type", account_type, f"one of {', '.join(self.basis)}")
         basis = self.basis[account_type]
-        return replace(settings or SpanSettings(), basis=basis, parameter_set=self.parameter_set)
+        if given.basis_is_given and given.basis != basis:
+            rule = f"{basis}, as accounts of type {account_type} are margined, or nothing; or another account type"
+            raise _refused("basis", given.basis, rule)
+        return replace(given, basis=basis, parameter_set=self.parameter_set)
+
+
+def _refused(field: str, value: str, rule: str) -> InputError:
+    return InputError([BadRecord(file="settings", line=0, field=field, value=value, rule=rule)])
 
 
 def client_rates(rate: int, parameters: PrimeParameters) -> tuple[int, int]:

@@ -32,7 +32,7 @@ from crossmargin.models.span.parameters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = [
     "AMERICAN_STEPS",
@@ -47,6 +47,8 @@ __all__ = [
 ]
 
 Column: TypeAlias = "float | Float64[np.ndarray, ' series']"
+Line: TypeAlias = "Float64[np.ndarray, ' series']"
+Grid: TypeAlias = "Float64[np.ndarray, 'series points']"
 
 COMPOSITE_DELTA_WEIGHTS: Final = (
     (0.0, 0.270),
@@ -241,22 +243,14 @@ def black76_losses(
         carry_rates=carry_rates,
         is_call=is_call,
     )
-    left = np.maximum(columns["years"] - settings.lookahead_years, 0.0)
-    moved, shifted = _scenarios(columns, settings)
-    terms = columns["sides"], columns["strikes"]
 
-    def values(
-        underlying: Float64[np.ndarray, "series points"],
-        volatility: Float64[np.ndarray, "series points"],
-        time: Float64[np.ndarray, " series"],
-    ) -> tuple[Float64[np.ndarray, "series points"], Float64[np.ndarray, "series points"]]:
-        growth = np.exp(columns["carry_rates"] * time)[:, None]
-        found, deltas = black76_values(*terms, time, columns["rates"], underlying * growth, volatility)
+    def values(underlying: Grid, volatility: Grid, years: Line, _: float) -> tuple[Grid, Grid]:
+        growth = np.exp(columns["carry_rates"] * years)[:, None]
+        terms = columns["sides"], columns["strikes"], years, columns["rates"]
+        found, deltas = black76_values(*terms, underlying * growth, volatility)
         return found, deltas * growth
 
-    now, _ = values(columns["prices"][:, None], columns["volatilities"][:, None], columns["years"])
-    later, deltas = values(moved, shifted, left)
-    return _arrays(columns, now, later, deltas, settings)
+    return _arrays(columns, _scenarios(columns, settings), values, settings)
 
 
 def american_losses(
@@ -311,42 +305,29 @@ def american_losses(
         carry_rates=0.0,
         is_call=is_call,
     )
-    count = columns["strikes"].size
-    if dividends is None:
-        none = np.empty(0)
-        dividends = CashDividends(starts=np.zeros(count + 1, np.int64), years=none, amounts=none)
-    starts = dividends.starts
-    assert starts.size == count + 1, f"dividends are of {starts.size - 1} series, not of {count}"
+    paid = _dividends_of(dividends, columns["strikes"].size)
     assert STEPS_MIN <= steps <= STEPS_MAX, steps
-    lookahead = settings.lookahead_years
-    left = np.maximum(columns["years"] - lookahead, 0.0)
     moved, shifted = _scenarios(columns, settings)
     variance = shifted.max(axis=1, initial=0.0) ** 2 * columns["years"]
     _require(("volatility² × years", variance, variance <= VARIANCE_LIMIT, "at most 100 in every scenario"))
-    terms = columns["sides"], columns["strikes"]
-    now, _ = american_values(
-        *terms,
-        columns["years"],
-        columns["rates"],
-        columns["prices"][:, None].copy(),
-        columns["volatilities"][:, None].copy(),
-        starts,
-        dividends.years,
-        dividends.amounts,
-        steps,
+
+    def values(underlying: Grid, volatility: Grid, years: Line, elapsed: float) -> tuple[Grid, Grid]:
+        terms = columns["sides"], columns["strikes"], years, columns["rates"]
+        to_come = paid.starts, np.maximum(paid.years - elapsed, 0.0), paid.amounts
+        return american_values(*terms, underlying, volatility, *to_come, steps)
+
+    return _arrays(columns, (moved, shifted), values, settings)
+
+
+def _dividends_of(dividends: CashDividends | None, count: int) -> CashDividends:
+    """Return the dividends of so many series, none where none are given."""
+    if dividends is None:
+        none = np.empty(0)
+        return CashDividends(starts=np.zeros(count + 1, np.int64), years=none, amounts=none)
+    assert dividends.starts.size == count + 1, (
+        f"dividends are of {dividends.starts.size - 1} series, not of {count}"
     )
-    later, deltas = american_values(
-        *terms,
-        left,
-        columns["rates"],
-        moved,
-        shifted,
-        starts,
-        np.maximum(dividends.years - lookahead, 0.0),
-        dividends.amounts,
-        steps,
-    )
-    return _arrays(columns, now, later, deltas, settings)
+    return dividends
 
 
 def add_series(
@@ -536,12 +517,18 @@ def _scenarios(
 
 def _arrays(
     columns: dict[str, Float64[np.ndarray, " series"]],
-    now: Float64[np.ndarray, "series 1"],
-    later: Float64[np.ndarray, "series points"],
-    deltas: Float64[np.ndarray, "series points"],
+    scenarios: tuple[Grid, Grid],
+    values: Callable[[Grid, Grid, Line, float], tuple[Grid, Grid]],
     settings: ScanSettings,
 ) -> RiskArrays:
-    """Weigh the changes of value into losses of one contract, and the deltas into one."""
+    """Weigh the changes of value into losses of one contract, and the deltas into one.
+
+    ``values`` takes price, volatility, years to expiry and years that have passed.
+    """
+    spot, volatility = columns["prices"][:, None].copy(), columns["volatilities"][:, None].copy()
+    left = np.maximum(columns["years"] - settings.lookahead_years, 0.0)
+    now, _ = values(spot, volatility, columns["years"], 0.0)
+    later, deltas = values(*scenarios, left, settings.lookahead_years)
     weights = settings.points["weight"].to_numpy()
     lost = (now - later[:, :SCENARIO_COUNT]) * weights * columns["contract_sizes"][:, None]
     composite = np.zeros(len(later))

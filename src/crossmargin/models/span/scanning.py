@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from crossmargin.core.rounding import half_away
+from crossmargin.core.rounding import to_minor
 from crossmargin.errors import BadRecord, InputError
-from crossmargin.kernels.span_scan import scan_sums
-from crossmargin.kernels.span_spreads import (
-    Deltas,
-    InterSpreads,
-    Legs,
-    Risks,
-    inter_credits,
-    intra_charges,
+from crossmargin.kernels.span_accounts import (
+    BEYOND,
+    NET,
+    PER_CONTRACT,
+    PER_SIDE,
+    Commodities,
+    Contracts,
+    Desk,
+    Held,
+    PriceRisks,
+    Rules,
+    explain_accounts,
+    margin_accounts,
 )
+from crossmargin.kernels.span_spreads import InterSpreads, IntraSpreads, Legs
 
 if TYPE_CHECKING:
     from crossmargin.models.span.book import SpanBook
@@ -26,17 +33,52 @@ if TYPE_CHECKING:
     from crossmargin.models.span.settings import SpanSettings
     from crossmargin.models.span.tables import SpanTables
 
-__all__ = ["PortfolioRisk", "portfolio_risk"]
+__all__ = ["DECIMALS", "Deltas", "PortfolioRisk", "portfolio_risk"]
+
+DECIMALS: Final = 2
+"""Decimal places of published amounts, in every currency."""
+
+GROSS: Final = {"per_side": PER_SIDE, "per_contract": PER_CONTRACT}
+
+Arrays = TypeVar("Arrays", bound=NamedTuple)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Deltas(NamedTuple):
+    """Deltas by month of many portfolios.
+
+    Parameters
+    ----------
+    slot_starts : ndarray of int64, shape (portfolios + 1,)
+        Slots of each portfolio: all months of its commodity, ascending.
+    whole, left : ndarray of float64, shape (slots,)
+        Deltas before any spread, and those that no spread has taken.
+    """
+
+    slot_starts: Int64[np.ndarray, " portfolios+1"]
+    whole: Float64[np.ndarray, " slots"]
+    left: Float64[np.ndarray, " slots"]
+
+
+class _Inputs(NamedTuple):
+    """What the kernel takes."""
+
+    held: Held
+    contracts: Contracts
+    commodities: Commodities
+    intra: IntraSpreads
+    intra_legs: Legs
+    inter: InterSpreads
+    inter_legs: Legs
+    risks: PriceRisks
+    rules: Rules
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PortfolioRisk:
     """Every component of every portfolio. Money is float64 in the combined commodity's currency.
 
     Parameters
     ----------
-    sums : ndarray of float64, shape (portfolios, 16)
-        Scan sums, loss-positive; on a gross basis per side, of all longs plus all shorts at their worst.
     active : ndarray of int64, shape (portfolios,)
         Active scenario from 0; −1 on a gross basis, where there is none.
     scan_risk, intra_charge, spot_charge, inter_credit, short_option_minimum, risk_margin
@@ -48,15 +90,13 @@ class PortfolioRisk:
         Long less short value of premium-style options.
     long_option_value : ndarray of float64, shape (portfolios,)
         Value of long options alone, of either style; NaN where one of them has no price.
-    deltas : Deltas
-        Before and after spreads.
-    intra_counts, intra_count_starts
-        Spreads formed within each portfolio.
-    inter_counts, inter_leg_credits
-        Spreads formed between portfolios and what each leg earned, by account; no rows unless explained.
+    requirement : ndarray of int64, shape (portfolios,)
+        Risk margin less option value in hundredths; at least 0 where the commodity caps option value at
+        its risk.
+    inputs : tuple
+        What it was made from.
     """
 
-    sums: Float64[np.ndarray, "portfolios 16"]
     active: Int64[np.ndarray, " portfolios"]
     scan_risk: Float64[np.ndarray, " portfolios"]
     intra_charge: Float64[np.ndarray, " portfolios"]
@@ -67,20 +107,48 @@ class PortfolioRisk:
     initial_risk_margin: Float64[np.ndarray, " portfolios"]
     option_value: Float64[np.ndarray, " portfolios"]
     long_option_value: Float64[np.ndarray, " portfolios"]
-    deltas: Deltas
-    intra_counts: Float64[np.ndarray, " formed"]
-    intra_count_starts: Int64[np.ndarray, " portfolios+1"]
-    inter_counts: Float64[np.ndarray, "accounts_or_0 spreads"]
-    inter_leg_credits: Float64[np.ndarray, "accounts_or_0 legs"]
+    requirement: Int64[np.ndarray, " portfolios"]
+    inputs: _Inputs
+
+    @cached_property
+    def _desk(self) -> Desk:
+        """What explains the components, computed when it is first asked for: 128 bytes a portfolio and more."""
+        return explain_accounts(*self.inputs)
+
+    @property
+    def sums(self) -> Float64[np.ndarray, "portfolios 16"]:
+        """Scan sums, loss-positive; on a gross basis of all longs plus all shorts."""
+        return self._desk.sums
+
+    @property
+    def deltas(self) -> Deltas:
+        """Deltas before and after spreads."""
+        slot_starts = self._desk.slot_starts
+        return Deltas(slot_starts, self._desk.whole[: slot_starts[-1]], self._desk.left[: slot_starts[-1]])
+
+    @property
+    def intra_counts(self) -> Float64[np.ndarray, " formed"]:
+        """Spreads formed within each portfolio, in the order of its commodity's spreads."""
+        return self._desk.intra_counts[: self._desk.intra_starts[-1]]
+
+    @property
+    def intra_count_starts(self) -> Int64[np.ndarray, " portfolios+1"]:
+        """Where those of each portfolio stand."""
+        return self._desk.intra_starts
+
+    @property
+    def inter_counts(self) -> Float64[np.ndarray, "accounts spreads"]:
+        """Spreads formed between the portfolios of each account."""
+        return self._desk.inter_counts
+
+    @property
+    def inter_leg_credits(self) -> Float64[np.ndarray, "accounts legs"]:
+        """What each leg earned, by account."""
+        return self._desk.leg_credits
 
 
 def portfolio_risk(
-    book: SpanBook,
-    parameters: SpanParameters,
-    tables: SpanTables,
-    settings: SpanSettings,
-    *,
-    explained: bool,
+    book: SpanBook, parameters: SpanParameters, tables: SpanTables, settings: SpanSettings
 ) -> PortfolioRisk:
     """Compute the risk margin of every portfolio.
 
@@ -92,201 +160,89 @@ def portfolio_risk(
     ------
     InputError
         Listing the series whose option value counts and that have no price.
+    RangeError
+        If an amount is beyond what 64 bits hold.
     """
-    gross = settings.basis == "gross"
-    minimum = _minimum(book, parameters, tables, settings, gross=gross)
-    sums, active, scan_risk = _scan(book, tables, settings)
-    deltas = _deltas(book, tables, gross=gross)
-    account_count = len(book.accounts) if explained else 0
-    counts = np.zeros((account_count, tables.inter_order.size))
-    leg_credits = np.zeros((account_count, tables.inter_legs.commodity.size))
-    risks = _risks(book, tables, sums)
-    used = np.zeros(book.account.size, np.bool_)
-    switched = settings.inter_spreads and not gross
-    credit = _inter(book, tables, deltas, risks, used, counts, leg_credits, first=True) if switched else 0.0
-    intra_charge, intra_counts, count_starts = _intra(
-        book, tables, deltas, formed=settings.intra_spreads and not gross
+    inputs = _Inputs(
+        _fixed(Held(book.starts, book.series, book.long, book.short, book.commodity, book.account_starts)),
+        _contracts(parameters, tables),
+        _commodities(parameters, tables, settings),
+        _fixed(IntraSpreads(tables.spread_starts, tables.both_sides, tables.intra_charge)),
+        _fixed(tables.intra_legs),
+        _fixed(tables.inter_spreads),
+        _fixed(tables.inter_legs),
+        _fixed(PriceRisks(tables.paired, tables.price_risk_method, tables.scan_range)),
+        _rules(tables, settings),
     )
-    spot_charge = _spot(book, tables, deltas)
-    if switched:
-        credit = credit + _inter(book, tables, deltas, risks, used, counts, leg_credits, first=False)
-    parts = [scan_risk, intra_charge, spot_charge, credit + np.zeros_like(scan_risk), minimum]
-    if settings.round_risk == "unit":
-        parts = [half_away(part) for part in parts]
-    before_credit = parts[0] + parts[1] + parts[2]
-    parts[3] = np.minimum(parts[3], before_credit)
-    risk = before_credit - parts[3]
-    risk_margin = np.maximum(risk, parts[4]) * _factor(book, parameters, f"adjustment_{settings.risk_class}")
-    if settings.round_risk == "unit":
-        risk_margin = half_away(risk_margin)
+    components, active, cents = margin_accounts(*inputs)
+    scan, intra, spot, credit, minimum, margin, initial, value, long_value = components
+    if np.isnan(value).any():
+        raise InputError(_unpriced(book, tables))
+    if (cents == BEYOND).any():
+        to_minor((margin - value)[cents == BEYOND], DECIMALS)
     return PortfolioRisk(
-        sums=sums,
         active=active,
-        scan_risk=parts[0],
-        intra_charge=parts[1],
-        spot_charge=parts[2],
-        inter_credit=parts[3],
-        short_option_minimum=parts[4],
-        risk_margin=risk_margin,
-        initial_risk_margin=risk_margin * _factor(book, parameters, f"initial_{settings.risk_class}"),
-        option_value=_option_value(book, tables),
-        long_option_value=_long_option_value(book, tables, gross=gross),
-        deltas=deltas,
-        intra_counts=intra_counts,
-        intra_count_starts=count_starts,
-        inter_counts=counts,
-        inter_leg_credits=leg_credits,
+        scan_risk=scan,
+        intra_charge=intra,
+        spot_charge=spot,
+        inter_credit=credit,
+        short_option_minimum=minimum,
+        risk_margin=margin,
+        initial_risk_margin=initial,
+        option_value=value,
+        long_option_value=long_value,
+        requirement=cents,
+        inputs=inputs,
     )
 
 
-def _scan(
-    book: SpanBook, tables: SpanTables, settings: SpanSettings
-) -> tuple[
-    Float64[np.ndarray, "portfolios 16"], Int64[np.ndarray, " portfolios"], Float64[np.ndarray, " portfolios"]
-]:
-    """Return scan sums, active scenario and scan risk."""
-    if settings.basis == "net":
-        sums = scan_sums(book.starts, book.series, book.net, tables.losses)
-        return sums, sums.argmax(axis=1), np.maximum(sums.max(axis=1, initial=0.0), 0.0)
-    nowhere = np.full(book.account.size, -1, np.int64)
-    longs = scan_sums(book.starts, book.series, book.long, tables.losses)
-    shorts = scan_sums(book.starts, book.series, -book.short, tables.losses)
-    if settings.gross_scan == "per_side":
-        worst = longs.max(axis=1, initial=0.0) + shorts.max(axis=1, initial=0.0)
-        return longs + shorts, nowhere, worst
-    losses = tables.losses[book.series]
-    long_risk = np.maximum(losses.max(axis=1), 0.0)
-    short_risk = np.maximum((-losses).max(axis=1), tables.series_minimum[book.series])
-    each = book.long * long_risk + book.short * np.maximum(short_risk, 0.0)
-    return longs + shorts, nowhere, np.bincount(book.portfolio, each, book.account.size)
+def _fixed(arrays: Arrays) -> Arrays:
+    """Return views that may not be written to, so that the kernel is compiled for one kind of array only."""
+    views = [array.view() for array in arrays]
+    for view in views:
+        view.setflags(write=False)
+    return type(arrays)(*views)
 
 
-def _factor(book: SpanBook, parameters: SpanParameters, column: str) -> Float64[np.ndarray, " portfolios"]:
-    """Return a factor of each portfolio's commodity."""
-    return parameters.commodities[column].to_numpy()[book.commodity]
+def _contracts(parameters: SpanParameters, tables: SpanTables) -> Contracts:
+    columns = (tables.losses, tables.series_delta, tables.series_slot, tables.series_minimum)
+    is_call = (parameters.series["right"] == "C").to_numpy()
+    return _fixed(Contracts(*columns, tables.series_value, tables.value_counts, is_call))
 
 
-def _minimum(
-    book: SpanBook, parameters: SpanParameters, tables: SpanTables, settings: SpanSettings, *, gross: bool
-) -> Float64[np.ndarray, " portfolios"]:
-    """Return the short option minimum of calls and puts, added or the larger; per contract it is in the scan."""
-    if gross and settings.gross_scan == "per_contract":
-        return np.zeros(book.account.size)
-    short = book.short if gross else np.maximum(-book.net, 0.0)
-    each = short * tables.series_minimum[book.series]
-    is_call = (parameters.series["right"] == "C").to_numpy()[book.series]
-    calls, puts = (
-        np.bincount(book.portfolio, np.where(is_call == side, each, 0.0), book.account.size)
-        for side in (True, False)
-    )
-    methods = (parameters.commodities["som_method"] == "max").to_numpy()[book.commodity]
-    larger = methods if settings.som_method == "file" else np.full_like(methods, settings.som_method == "max")
-    return np.where(larger, np.maximum(calls, puts), calls + puts)
-
-
-def _deltas(book: SpanBook, tables: SpanTables, *, gross: bool) -> Deltas:
-    """Lay the deltas out by portfolio and month; on a gross basis both sides add up, as nothing nets."""
-    sizes = np.diff(tables.slot_starts)[book.commodity]
-    slot_starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    contracts = book.long + book.short if gross else book.net
-    delta = contracts * tables.series_delta[book.series]
-    slot = slot_starts[book.portfolio] + tables.series_slot[book.series]
-    whole = np.bincount(slot, np.abs(delta) if gross else delta, int(slot_starts[-1]))
-    return Deltas(book.commodity, slot_starts, whole, whole.copy())
-
-
-def _risks(book: SpanBook, tables: SpanTables, sums: Float64[np.ndarray, "portfolios 16"]) -> Risks:
-    slot_sums = np.zeros((0, sums.shape[1]))
-    if tables.tiered:
-        sizes = np.diff(tables.slot_starts)[book.commodity]
-        slot_starts = np.concatenate([[0], np.cumsum(sizes)])
-        slot = slot_starts[book.portfolio] + tables.series_slot[book.series]
-        slot_sums = np.zeros((int(slot_starts[-1]), sums.shape[1]))
-        np.add.at(slot_sums, slot, book.net[:, None] * tables.losses[book.series])
-    return Risks(sums, slot_sums, tables.paired, tables.price_risk_method, tables.scan_range)
-
-
-def _intra(
-    book: SpanBook, tables: SpanTables, deltas: Deltas, *, formed: bool
-) -> tuple[
-    Float64[np.ndarray, " portfolios"], Float64[np.ndarray, " formed"], Int64[np.ndarray, " portfolios+1"]
-]:
-    sizes = np.diff(tables.spread_starts)[book.commodity]
-    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    counts = np.zeros(int(starts[-1]))
-    if not formed:
-        return np.zeros(book.account.size), counts, starts
-    charge = intra_charges(
-        deltas,
-        tables.intra_legs,
-        tables.both_sides,
-        tables.spread_starts,
-        tables.intra_charge,
-        starts,
-        counts,
-    )
-    return charge, counts, starts
-
-
-def _spot(book: SpanBook, tables: SpanTables, deltas: Deltas) -> Float64[np.ndarray, " portfolios"]:
-    """Charge deltas of delivery months, those in spreads and those left at their own rates."""
-    rates = np.add.reduceat(np.append(tables.in_spreads + tables.outright, 0.0), tables.slot_starts[:-1])
-    charged = np.flatnonzero(rates[book.commodity] != 0)
-    sizes = np.diff(deltas.slot_starts)[charged]
-    owner = np.repeat(charged, sizes)
-    place = np.arange(owner.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    mine, slot = deltas.slot_starts[owner] + place, tables.slot_starts[book.commodity[owner]] + place
-    left = np.abs(deltas.left[mine])
-    charge = (np.abs(deltas.whole[mine]) - left) * tables.in_spreads[slot] + left * tables.outright[slot]
-    return np.bincount(owner, charge, book.account.size)
-
-
-def _inter(
-    book: SpanBook,
-    tables: SpanTables,
-    deltas: Deltas,
-    risks: Risks,
-    used: np.ndarray,
-    counts: Float64[np.ndarray, "accounts_or_0 spreads"],
-    leg_credits: Float64[np.ndarray, "accounts_or_0 legs"],
-    *,
-    first: bool,
-) -> Float64[np.ndarray, " portfolios"]:
-    """Form the super spreads, or the others."""
-    at = tables.first_spreads
-    part = slice(0, at) if first else slice(at, None)
-    spreads = InterSpreads(*(column[part] for column in tables.inter_spreads))
-    legs = tables.inter_legs
-    chosen = slice(legs.starts[0], legs.starts[at]) if first else slice(legs.starts[at], None)
-    starts = legs.starts[: at + 1] if first else legs.starts[at:] - legs.starts[at]
-    columns = (column[chosen] for column in legs[1:])
-    return inter_credits(
-        book.account_starts,
-        deltas,
-        Legs(starts, *columns),
-        spreads,
-        risks,
-        used,
-        counts[:, part],
-        leg_credits[:, chosen],
-    )
-
-
-def _option_value(book: SpanBook, tables: SpanTables) -> Float64[np.ndarray, " portfolios"]:
-    value = np.where(tables.value_counts[book.series], tables.series_value[book.series], 0.0)
-    missing = np.unique(book.series[np.isnan(value)])
-    if missing.size:
-        rule = "a price and a contract size: its option value counts"
-        raise InputError(
-            BadRecord(file="parameters.series", line=row + 1, field="price", value="null", rule=rule)
-            for row in missing.tolist()
+def _commodities(parameters: SpanParameters, tables: SpanTables, settings: SpanSettings) -> Commodities:
+    table = parameters.commodities
+    count = len(table)
+    rates = np.abs(tables.in_spreads) + np.abs(tables.outright)
+    owner = np.repeat(np.arange(count), np.diff(tables.slot_starts))
+    by_file = (table["som_method"] == "max").to_numpy()
+    larger = by_file if settings.som_method == "file" else np.full(count, settings.som_method == "max")
+    floored = table["cap_option_value"].to_numpy() | (settings.total_floor == "commodity")
+    return _fixed(
+        Commodities(
+            slot_starts=tables.slot_starts,
+            in_spreads=tables.in_spreads,
+            outright=tables.outright,
+            charged=np.bincount(owner, rates, count) > 0,
+            larger=larger,
+            adjustment=table[f"adjustment_{settings.risk_class}"].to_numpy(),
+            initial=table[f"initial_{settings.risk_class}"].to_numpy(),
+            floored=floored,
         )
-    return np.bincount(book.portfolio, book.net * value, book.account.size)
+    )
 
 
-def _long_option_value(
-    book: SpanBook, tables: SpanTables, *, gross: bool
-) -> Float64[np.ndarray, " portfolios"]:
-    contracts = book.long if gross else np.maximum(book.net, 0.0)
-    value = np.where(contracts > 0, tables.series_value[book.series], 0.0)
-    return np.bincount(book.portfolio, contracts * value, book.account.size)
+def _rules(tables: SpanTables, settings: SpanSettings) -> Rules:
+    basis = NET if settings.basis == "net" else GROSS[settings.gross_scan]
+    rounded = settings.round_risk == "unit"
+    formed = settings.intra_spreads, settings.inter_spreads
+    return Rules(basis, rounded, *formed, tables.tiered, tables.first_spreads)
+
+
+def _unpriced(book: SpanBook, tables: SpanTables) -> list[BadRecord]:
+    value = np.where(tables.value_counts[book.series], tables.series_value[book.series], 0.0)
+    rule = "a price and a contract size: its option value counts"
+    return [
+        BadRecord(file="parameters.series", line=row + 1, field="price", value="null", rule=rule)
+        for row in np.unique(book.series[np.isnan(value)]).tolist()
+    ]

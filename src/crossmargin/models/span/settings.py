@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Final, Literal, get_args, get_type_hints
+from typing import Final, Literal, cast, get_args, get_type_hints
 
 from crossmargin.errors import BadRecord, InputError
 
 __all__ = ["SpanSettings"]
+
+
+class _Unstated(str):
+    """A default that nobody chose: equal to its value, and told from one that was given by its type."""
+
+    __slots__ = ()
+
+
+NET: Final = cast("Literal['net']", _Unstated("net"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +26,8 @@ class SpanSettings:
     Parameters
     ----------
     basis : {"net", "gross"}
-        Net long against short of a series, and form spreads; or margin every long and every short.
+        Net long against short of a series, and form spreads; or margin every long and every short. An account
+        type decides it where it is not given, and refuses another one.
     gross_scan : {"per_contract", "per_side"}
         On a gross basis: the worst loss of each contract, or of all longs and of all shorts of a combined
         commodity together.
@@ -27,6 +37,9 @@ class SpanSettings:
         Weighted price risk as computed, capped at the scan range, or the scan range itself.
     intra_spreads, inter_spreads : bool
         Whether spreads are formed within and between combined commodities (net basis only).
+    account_origin : {"house", "non_segregated", "segregated"}
+        Whose positions they are: the member's own, or those of customers whose money is or is not segregated.
+        Spreads between commodities that the file keeps from such accounts are not formed.
     option_value : {"file", "none"}
         Whether the value of premium-style options counts, as the file says, or never.
     total_floor : {"account", "commodity"}
@@ -42,12 +55,13 @@ class SpanSettings:
         Said wherever the result is shown, for example that the data are synthetic.
     """
 
-    basis: Literal["net", "gross"] = "net"
+    basis: Literal["net", "gross"] = NET
     gross_scan: Literal["per_contract", "per_side"] = "per_contract"
     som_method: Literal["file", "sum", "max"] = "file"
     price_risk_method: Literal["file", "normal", "capped", "scan_range"] = "file"
     intra_spreads: bool = True
     inter_spreads: bool = True
+    account_origin: Literal["house", "non_segregated", "segregated"] = "house"
     option_value: Literal["file", "none"] = "file"
     total_floor: Literal["account", "commodity"] = "account"
     risk_class: Literal["member", "hedger", "speculator"] = "member"
@@ -70,3 +84,8 @@ class SpanSettings:
         ]
         if bad:
             raise InputError(bad)
+
+    @property
+    def basis_is_given(self) -> bool:
+        """Whether the basis was chosen, by whoever made these settings or an account type."""
+        return not isinstance(self.basis, _Unstated)

@@ -152,21 +152,11 @@ def synthetic_span_parameters(
     SpanParameters
         Writing them in either format and reading them back gives them again, but for the order of products.
     """
-    require_size(index_families, "index_families", 1, FAMILIES_MAX)
-    require_size(stock_futures, "stock_futures", 0, STOCKS_MAX)
-    require_size(stock_classes, "stock_classes", 0, STOCKS_MAX)
     require_size(months, "months", MONTHS_MIN, MONTHS_MAX)
     require_size(strikes, "strikes", 1, STRIKES_MAX)
     rng = np.random.default_rng(seed)
+    products = _products(rng, index_families, stock_futures, stock_classes)
     listed = list(_months(business_date, months))
-    indices = [_index(rng) for _ in range(index_families)]
-    stocks = [_stock(rng) for _ in range(max(stock_futures, stock_classes))]
-    products = [
-        *_index_products(indices),
-        *_currency_product(rng),
-        *_stock_products(stocks, stock_futures, stock_classes),
-    ]
-    products.sort(key=lambda product: (product.row["exchange"], product.row["product_type"]))
     made = [
         _options(product, listed, strikes, stock_option_style, american_steps)
         if product.row["product_type"] == "OOP"
@@ -266,6 +256,21 @@ def _product(code: str, kind: str, name: str, commodity: str, size: float, **own
     usual = {"exchange": FUTURES_EXCHANGE, "currency": "HKD", "option_style": "futures"}
     identity = {"product": code, "product_type": kind, "name": f"Synthetic {name}"}
     return usual | identity | {"commodity": commodity, "contract_size": size} | own
+
+
+def _products(rng: np.random.Generator, families: int, futures: int, classes: int) -> list[_Product]:
+    """Invent every underlying and its products, sorted by exchange and type."""
+    require_size(families, "index_families", 1, FAMILIES_MAX)
+    require_size(futures, "stock_futures", 0, STOCKS_MAX)
+    require_size(classes, "stock_classes", 0, STOCKS_MAX)
+    indices = [_index(rng) for _ in range(families)]
+    stocks = [_stock(rng) for _ in range(max(futures, classes))]
+    products = [
+        *_index_products(indices),
+        *_currency_product(rng),
+        *_stock_products(stocks, futures, classes),
+    ]
+    return sorted(products, key=lambda product: (product.row["exchange"], product.row["product_type"]))
 
 
 def _index_products(indices: Sequence[_Underlying]) -> Iterator[_Product]:
@@ -512,6 +517,7 @@ def _inter_spreads(rng: np.random.Generator, products: Sequence[_Product]) -> di
                 "rate": round(rng.uniform(0.4, 0.75), 2),
                 "first": False,
                 "minimum_legs": 2,
+                "eligibility": "all",
             }
         )
         ratio = _rounded(families[one] / families[other], 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,12 @@ __all__ = ["SpanTables", "make_tables"]
 
 PRICE_RISK_METHODS: Final = {"normal": 0, "capped": 1, "scan_range": 2}
 SIDES: Final = {"A": 1.0, "B": -1.0}
+ELIGIBLE: Final = {
+    "house": ("all", "non_segregated", "house"),
+    "non_segregated": ("all", "non_segregated"),
+    "segregated": ("all",),
+}
+"""Origin of an account → eligibilities of the spreads between commodities that it may form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,50 +95,33 @@ class SpanTables:
 def make_tables(parameters: SpanParameters, settings: SpanSettings) -> SpanTables:
     """Return the parameters numbered, with months and spreads in the order of the rules."""
     number = {code: i for i, code in enumerate(parameters.commodities["commodity"])}
-    count = len(number)
     series = parameters.series.with_columns(number=_numbers(parameters.series["commodity"], number))
-    months = series.select(commodity="number", month="delta_month").unique().sort("commodity", "month")
-    slot_starts = _starts(months["commodity"].to_numpy(), count)
-    slots = months.with_columns(slot=np.arange(len(months)) - slot_starts[months["commodity"].to_numpy()])
-    slot = series.select(commodity="number", month="delta_month").join(
-        slots, on=["commodity", "month"], how="left", maintain_order="left"
-    )["slot"]
-    charged = parameters.commodities.filter(pl.col("spot_method") != "none")["commodity"]
-    spot_charges = parameters.spot_charges.filter(pl.col("commodity").is_in(charged.implode()))
-    spot = slots.join(
-        spot_charges.with_columns(commodity=_numbers(spot_charges["commodity"], number)),
-        on=["commodity", "month"],
-        how="left",
-        maintain_order="left",
-    )
+    slots, slot_starts = _slots(series, len(number))
+    in_spreads, outright = _spot_charges(parameters, slots, number)
     spans = _Spans(parameters, slots, number)
     rate = _currency_rates(parameters)
-    intra = _intra_order(parameters, number)
-    inter = parameters.inter_spreads.with_row_index("row").sort(
-        pl.col("first").not_(), "priority", "group", "spread"
-    )
-    intra_legs = _legs(intra["spread"], parameters.intra_legs, spans, intra)
-    inter_legs = _legs(inter["spread"], parameters.inter_legs, spans, None, inter["rate"])
+    intra, inter = _intra_order(parameters, number), _inter_order(parameters, settings)
+    intra_legs = _intra_legs(intra, parameters.intra_legs, spans)
     return SpanTables(
-        months=months,
+        months=slots.select("commodity", "month"),
         slot_starts=slot_starts,
         series_commodity=series["number"].to_numpy(),
-        series_slot=slot.to_numpy(),
+        series_slot=_series_slots(series, slots),
         series_delta=(series["composite_delta"] * series["delta_scaling"]).to_numpy(),
         series_minimum=_minimums(parameters, series),
         losses=parameters.losses if np.all(rate == 1) else parameters.losses * rate[:, None],
         series_value=_option_values(series) * rate,
         value_counts=_value_counts(series, settings),
-        in_spreads=spot["in_spreads"].fill_null(0.0).to_numpy(),
-        outright=spot["outright"].fill_null(0.0).to_numpy(),
-        both_sides=_both_sides(intra["number"].to_numpy(), intra_legs, count),
+        in_spreads=in_spreads,
+        outright=outright,
+        both_sides=_both_sides(intra["number"].to_numpy(), intra_legs, len(number)),
         intra_order=intra["row"].cast(pl.Int64).to_numpy(),
-        spread_starts=_starts(intra["number"].to_numpy(), count),
+        spread_starts=_starts(intra["number"].to_numpy(), len(number)),
         intra_charge=intra["charge"].to_numpy(),
         intra_legs=intra_legs,
         inter_order=inter["row"].cast(pl.Int64).to_numpy(),
         first_spreads=int(inter["first"].sum()),
-        inter_legs=inter_legs,
+        inter_legs=_inter_legs(inter, parameters.inter_legs, spans),
         inter_spreads=InterSpreads(
             _inter_methods(inter), inter["rate"].to_numpy(), inter["minimum_legs"].to_numpy()
         ),
@@ -150,6 +139,31 @@ def _numbers(codes: pl.Series, number: dict[str, int]) -> pl.Series:
 def _starts(owner: Int64[np.ndarray, " n"], count: int) -> Int64[np.ndarray, " count+1"]:
     """Where the rows of each owner begin, in rows sorted by owner."""
     return np.searchsorted(owner, np.arange(count + 1)).astype(np.int64)
+
+
+def _slots(series: pl.DataFrame, count: int) -> tuple[pl.DataFrame, Int64[np.ndarray, " commodities+1"]]:
+    """Return ``commodity``, ``month`` and ``slot`` of every month with a series, and where each commodity begins."""
+    months = series.select(commodity="number", month="delta_month").unique().sort("commodity", "month")
+    owner = months["commodity"].to_numpy()
+    starts = _starts(owner, count)
+    return months.with_columns(slot=np.arange(len(months)) - starts[owner]), starts
+
+
+def _series_slots(series: pl.DataFrame, slots: pl.DataFrame) -> Int64[np.ndarray, " series"]:
+    months = series.select(commodity="number", month="delta_month")
+    found = months.join(slots, on=["commodity", "month"], how="left", maintain_order="left")
+    return found["slot"].to_numpy()
+
+
+def _spot_charges(
+    parameters: SpanParameters, slots: pl.DataFrame, number: dict[str, int]
+) -> tuple[Float64[np.ndarray, " slots"], Float64[np.ndarray, " slots"]]:
+    """Return the charges of every slot in spreads and outright; 0 where there is none."""
+    charged = parameters.commodities.filter(pl.col("spot_method") != "none")["commodity"]
+    charges = parameters.spot_charges.filter(pl.col("commodity").is_in(charged.implode()))
+    charges = charges.with_columns(commodity=_numbers(charges["commodity"], number))
+    found = slots.join(charges, on=["commodity", "month"], how="left", maintain_order="left")
+    return found["in_spreads"].fill_null(0.0).to_numpy(), found["outright"].fill_null(0.0).to_numpy()
 
 
 class _Spans:
@@ -193,60 +207,66 @@ def _intra_order(parameters: SpanParameters, number: dict[str, int]) -> pl.DataF
     return numbered.sort("number", pl.col("kind") != "series", "priority", "spread")
 
 
-def _legs(
-    order: pl.Series,
-    legs: pl.DataFrame,
-    spans: _Spans,
-    intra: pl.DataFrame | None,
-    spread_rate: pl.Series | None = None,
-) -> Legs:
-    """Return the legs in the order of the spreads; those of inter-commodity spreads name their commodity."""
+def _inter_order(parameters: SpanParameters, settings: SpanSettings) -> pl.DataFrame:
+    """Spreads that the account may have, in order: super spreads first, then by priority."""
+    eligible = ELIGIBLE[settings.account_origin]
+    spreads = parameters.inter_spreads.with_row_index("row").filter(pl.col("eligibility").is_in(eligible))
+    return spreads.sort(pl.col("first").not_(), "priority", "group", "spread")
+
+
+def _ordered(order: pl.Series, legs: pl.DataFrame) -> list[dict[str, Any]]:
+    """Legs of these spreads in their order, with the place of the spread."""
     place = {spread: i for i, spread in enumerate(order)}
     known = legs.filter(pl.col("spread").is_in(order.implode()))
-    ordered = known.with_columns(place=known["spread"].replace_strict(place, return_dtype=pl.Int64))
-    rows = ordered.sort("place", "leg").to_dicts()
-    commodities = (
-        [row["commodity"] for row in rows]
-        if intra is None
-        else [intra["commodity"][row["place"]] for row in rows]
-    )
-    if intra is None:
-        spanned = [
-            (-1, 0) if row["tier"] is None else spans.tier(code, "inter", row["tier"])
-            for code, row in zip(commodities, rows, strict=True)
-        ]
-    else:
-        spanned = [
-            spans.tier(code, "intra", row["tier"])
-            if row["tier"] is not None
-            else spans.month(code, row["month"])
-            for code, row in zip(commodities, rows, strict=True)
-        ]
+    placed = known.with_columns(place=known["spread"].replace_strict(place, return_dtype=pl.Int64))
+    return placed.sort("place", "leg").to_dicts()
+
+
+def _intra_legs(spreads: pl.DataFrame, legs: pl.DataFrame, spans: _Spans) -> Legs:
+    """Return the legs of spreads within a commodity: each on a tier or a month of it."""
+    rows = _ordered(spreads["spread"], legs)
+    codes = spreads["commodity"].to_list()
+    rows = [row | {"commodity": codes[row["place"]], "required": True, "rate": 0.0} for row in rows]
+    spanned = [
+        spans.month(row["commodity"], row["month"])
+        if row["tier"] is None
+        else spans.tier(row["commodity"], "intra", row["tier"])
+        for row in rows
+    ]
+    return _numbered(rows, spanned, spans.number, len(spreads))
+
+
+def _inter_legs(spreads: pl.DataFrame, legs: pl.DataFrame, spans: _Spans) -> Legs:
+    """Return the legs of spreads between commodities: each on a whole one or a tier, at its own rate or the spread's."""
+    rates = spreads["rate"].to_list()
+    rows = _ordered(spreads["spread"], legs)
+    rows = [row | {"rate": rates[row["place"]]} if row["rate"] is None else row for row in rows]
+    spanned = [
+        (-1, 0) if row["tier"] is None else spans.tier(row["commodity"], "inter", row["tier"]) for row in rows
+    ]
+    return _numbered(rows, spanned, spans.number, len(spreads))
+
+
+def _numbered(
+    rows: list[dict[str, Any]], spanned: list[tuple[int, int]], number: dict[str, int], count: int
+) -> Legs:
+    """Return the legs as arrays; those of a spread on the same slots and side need their ratios together."""
     keys = [
-        (row["place"], code, span, row["side"])
-        for code, row, span in zip(commodities, rows, spanned, strict=True)
+        (row["place"], row["commodity"], span, row["side"]) for row, span in zip(rows, spanned, strict=True)
     ]
     needs: dict[tuple[object, ...], float] = {}
     for key, row in zip(keys, rows, strict=True):
         needs[key] = needs.get(key, 0.0) + row["ratio"]
-    rates = [
-        row["rate"]
-        if row.get("rate") is not None
-        else 0.0
-        if spread_rate is None
-        else spread_rate[row["place"]]
-        for row in rows
-    ]
     return Legs(
-        starts=_starts(np.array([row["place"] for row in rows], np.int64), len(order)),
-        commodity=np.array([spans.number[code] for code in commodities], np.int64),
-        low=np.array([span[0] for span in spanned], np.int64),
-        high=np.array([span[1] for span in spanned], np.int64),
+        starts=_starts(np.array([row["place"] for row in rows], np.int64), count),
+        commodity=np.array([number[row["commodity"]] for row in rows], np.int64),
+        low=np.array([low for low, _ in spanned], np.int64),
+        high=np.array([high for _, high in spanned], np.int64),
         ratio=np.array([row["ratio"] for row in rows], np.float64),
         need=np.array([needs[key] for key in keys], np.float64),
         side=np.array([SIDES[row["side"]] for row in rows], np.float64),
-        rate=np.array(rates, np.float64),
-        required=np.array([row.get("required", True) for row in rows], np.bool_),
+        rate=np.array([row["rate"] for row in rows], np.float64),
+        required=np.array([row["required"] for row in rows], np.bool_),
     )
 
 

@@ -1,0 +1,1 @@
+"""Expected-shortfall margin on one set of scenarios for all houses' products."""

@@ -1,0 +1,238 @@
+"""Profit and loss of every instrument in every scenario: priced once, read ever after."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float, Float64, Int64
+
+from crossmargin._version import __version__
+from crossmargin.errors import BadRecord, InputError
+from crossmargin.kernels.european_pairs import european_pairs
+from crossmargin.kernels.linear_rows import linear_rows
+from crossmargin.models.revaluation.factors import FactorMoves, distinct_rows
+from crossmargin.models.revaluation.layout import ScenarioLayout, scenario_layout
+from crossmargin.models.revaluation.pair_inputs import base_prices, european_inputs
+from crossmargin.models.revaluation.settings import RevaluationSettings
+from crossmargin.models.revaluation.snapshot import findings
+from crossmargin.models.revaluation.surface import option_pairs
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from crossmargin.models.revaluation.snapshot import Snapshot
+    from crossmargin.models.scenarios.scenario_set import ScenarioPart, ScenarioSet
+
+__all__ = ["ScenarioCube", "cube_key", "fill_options", "make_cube"]
+
+LINEAR: Final = ("equity", "etf", "future")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScenarioCube:
+    """Rows of profit and loss, gain-positive, of one long unit of quantity, in one currency.
+
+    Parameters
+    ----------
+    as_of : date
+        The day of marks and positions.
+    currency : str
+        Of profit and loss.
+    instruments : DataFrame
+        ``instrument``, ``house``, ``kind``, ``underlying``, ``expiry``, ``value`` (of one unit, 0 for a
+        future); row i describes row i of ``pnl``. Sorted by instrument.
+    pnl : ndarray of float32 or float64, shape (instruments, stride)
+        Scenarios stand in the columns of ``layout``; every other column is 0.
+    parts : tuple of ScenarioPart
+        Of the scenario set.
+    labels : tuple of str
+        Of each scenario.
+    key : str
+        SHA-256 over marks, terms, scenarios, settings and engine version: the same key, the same rows.
+    settings : RevaluationSettings
+        How the rows were made.
+    scenario_settings : tuple of (str, str)
+        How the scenarios were made.
+    input_hashes : tuple of (str, str)
+        SHA-256 of snapshot and scenario set.
+    data_note : str
+        What the market says of itself.
+    findings : DataFrame
+        What was left out or replaced on the way.
+    """
+
+    as_of: date
+    currency: str
+    instruments: pl.DataFrame
+    pnl: Float[np.ndarray, "instruments stride"]
+    parts: tuple[ScenarioPart, ...]
+    labels: tuple[str, ...]
+    key: str
+    settings: RevaluationSettings
+    scenario_settings: tuple[tuple[str, str], ...]
+    input_hashes: tuple[tuple[str, str], ...]
+    data_note: str
+    findings: pl.DataFrame
+
+    @cached_property
+    def layout(self) -> ScenarioLayout:
+        """Columns of the scenarios."""
+        return scenario_layout(self.parts)
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Row of each instrument."""
+        return {name: row for row, name in enumerate(self.instruments["instrument"])}
+
+    def row(self, instrument: str) -> Float[np.ndarray, " stride"]:
+        """Return the row of an instrument.
+
+        Raises
+        ------
+        InputError
+            If the cube has none.
+        """
+        if instrument not in self.row_of:
+            rule = "an instrument of the cube"
+            raise InputError(
+                [BadRecord(file="trade", line=0, field="instrument", value=instrument, rule=rule)]
+            )
+        return self.pnl[self.row_of[instrument]]
+
+
+def cube_key(snapshot: Snapshot, scenarios: ScenarioSet, settings: RevaluationSettings) -> str:
+    """Return the key of the cube that ``make_cube`` would make."""
+    parts = (__version__, snapshot.content_hash, scenarios.content_hash, settings.described())
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def make_cube(
+    snapshot: Snapshot, scenarios: ScenarioSet, settings: RevaluationSettings | None = None
+) -> ScenarioCube:
+    """Value every instrument of a snapshot in every scenario.
+
+    Instruments whose underlying has no scenarios, and options without a volatility, are left out and found.
+
+    Raises
+    ------
+    InputError
+        If nothing is left.
+    """
+    settings = settings or RevaluationSettings()
+    moves = FactorMoves.of(scenarios, settings)
+    instruments, pairs, found = _valued(snapshot, moves)
+    rows = instruments["row"].to_numpy()
+    dtype = np.dtype(settings.precision)
+    pnl = np.zeros((int(rows.max()) + 1, moves.layout.stride), dtype)
+    _fill_linear(instruments, moves, pnl)
+    fill_options(pairs, rows, moves, pnl)
+    kept = instruments.filter(pl.col("row") >= 0)
+    values = _values(kept, pairs, rows)
+    _convert(kept, values, moves, pnl)
+    columns = ("instrument", "house", "kind", "underlying", "expiry")
+    return ScenarioCube(
+        as_of=snapshot.as_of,
+        currency=snapshot.currency,
+        instruments=kept.select(*columns, pl.Series("value", values * kept["exchange_rate"].to_numpy())),
+        pnl=pnl,
+        parts=scenarios.parts,
+        labels=scenarios.labels,
+        key=cube_key(snapshot, scenarios, settings),
+        settings=settings,
+        scenario_settings=scenarios.settings,
+        input_hashes=(("market", snapshot.content_hash), ("scenarios", scenarios.content_hash)),
+        data_note=snapshot.data_note,
+        findings=found,
+    )
+
+
+def _valued(snapshot: Snapshot, moves: FactorMoves) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return the snapshot's instruments with their row in the cube (−1 for none), pairs, and findings."""
+    pairs = option_pairs(snapshot, moves.settings)
+    known = pairs.table.filter(
+        pl.col("volatility").is_finite() & pl.col("underlying").is_in(_moving(snapshot, moves))
+    )
+    optional = np.zeros(len(snapshot.instruments), np.bool_)
+    for side in ("call", "put"):
+        optional[known[side].drop_nulls().to_numpy()] = True
+    has = snapshot.instruments["underlying"].is_in(_moving(snapshot, moves)).to_numpy()
+    is_option = (snapshot.instruments["kind"] == "option").to_numpy()
+    kept = has & (optional | ~is_option)
+    if not kept.any():
+        rule = "at least one instrument with scenarios"
+        raise InputError([BadRecord(file="market", line=0, field="instruments", value="none", rule=rule)])
+    rows = np.where(kept, np.cumsum(kept) - 1, -1)
+    names = snapshot.instruments["instrument"].filter(pl.Series(~has))
+    missing = findings([(name, "no scenarios of the underlying", "left out") for name in names])
+    found = pl.concat([snapshot.findings, pairs.findings, missing])
+    return snapshot.instruments.with_columns(pl.Series("row", rows)), known, found
+
+
+def _moving(snapshot: Snapshot, moves: FactorMoves) -> pl.Series:
+    names = snapshot.instruments["underlying"].unique().sort()
+    return names.filter(pl.Series([moves.has(name) for name in names], dtype=pl.Boolean)).implode()
+
+
+def _fill_linear(
+    instruments: pl.DataFrame, moves: FactorMoves, pnl: Float[np.ndarray, "instruments stride"]
+) -> None:
+    """Value equities, ETFs and futures: mark × multiplier × return, of a future that of the forward."""
+    linear = instruments.filter(pl.col("kind").is_in(LINEAR) & (pl.col("row") >= 0))
+    if not len(linear):
+        return
+    linear = linear.with_columns(pl.col("days").fill_null(0))
+    sources, at = distinct_rows(linear, "underlying", "currency", "days")
+    returns = np.array([moves.growth(*row) - 1 for row in sources.iter_rows()]).astype(pnl.dtype)
+    amounts = (linear["mark"] * linear["multiplier"]).to_numpy().astype(pnl.dtype)
+    linear_rows(amounts, at, linear["row"].to_numpy(), returns, pnl)
+
+
+def fill_options(
+    pairs: pl.DataFrame,
+    rows: Int64[np.ndarray, " instruments"],
+    moves: FactorMoves,
+    pnl: Float[np.ndarray, "instruments stride"],
+) -> None:
+    """Value options by pairs; ``rows`` gives the row of ``pnl`` for each instrument that a pair names."""
+    european = _renumbered(pairs.filter(pl.col("style") == "european"))
+    if len(european):
+        inputs = european_inputs(european, rows, moves, pnl.dtype)
+        european_pairs(inputs.groups, inputs.pairs, inputs.vectors, moves.layout.gaps, pnl)
+
+
+def _renumbered(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Return pairs with groups numbered from 0 without gaps."""
+    return pairs.with_columns(pl.col("group").rle_id().cast(pl.Int64))
+
+
+def _values(
+    kept: pl.DataFrame, pairs: pl.DataFrame, rows: Int64[np.ndarray, " instruments"]
+) -> Float64[np.ndarray, " rows"]:
+    """Return today's value of one unit in its own currency: model price of an option, nothing for a future."""
+    unit = pl.when(pl.col("kind") == "future").then(0.0).otherwise(pl.col("mark") * pl.col("multiplier"))
+    values = kept.select(unit).to_series().to_numpy().copy()
+    for side, name in ((1.0, "call"), (-1.0, "put")):
+        held = pairs.filter(pl.col(name).is_not_null())
+        prices = base_prices(held, side) * held["multiplier"].to_numpy()
+        values[rows[held[name].to_numpy()]] = prices
+    return values
+
+
+def _convert(
+    kept: pl.DataFrame,
+    values: Float64[np.ndarray, " rows"],
+    moves: FactorMoves,
+    pnl: Float[np.ndarray, "instruments stride"],
+) -> None:
+    """Turn rows of foreign currencies into the market's: what was gained and the value itself move with it."""
+    for currency, rate in kept.select("currency", "exchange_rate").unique().sort("currency").iter_rows():
+        move = moves.exchange_rate(currency)
+        if rate == 1.0 and not move.any():
+            continue
+        mine = np.flatnonzero((kept["currency"] == currency).to_numpy())
+        pnl[mine] = rate * ((1 + move) * pnl[mine] + values[mine, None] * move)

@@ -1,0 +1,151 @@
+"""Scenarios, cubes and expected-shortfall margin in a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from crossmargin.core.amounts import exact_decimals
+from crossmargin.reports.terminal import breakdown_table, explanation, frame_table, note, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from crossmargin.models.expected_shortfall.margin import EsMargins
+    from crossmargin.models.expected_shortfall.result import EsMargin
+    from crossmargin.models.expected_shortfall.what_if import EsChange
+    from crossmargin.models.revaluation.cube import ScenarioCube
+    from crossmargin.models.scenarios.scenario_set import ScenarioSet
+
+__all__ = ["Stage", "build_report", "change_report", "es_report", "es_totals"]
+
+LARGEST: Final = 20
+"""Accounts that a table of many shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of a run: what it made, how long it took, and how large it is."""
+
+    name: str
+    made: str
+    seconds: float
+    byte_count: int = 0
+
+
+def build_report(
+    stages: Sequence[Stage], scenarios: ScenarioSet, cube: ScenarioCube, histories: pl.DataFrame
+) -> RenderableType:
+    """Return what was built, what was found in the histories and what was done about it.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+        In order.
+    scenarios : ScenarioSet
+        What was made.
+    cube : ScenarioCube
+        The same.
+    histories : DataFrame
+        Findings of the histories.
+    """
+    marks = _counted(cube.findings, "subject")
+    return Group(
+        *note(cube.data_note),
+        _stage_table(stages),
+        _part_table(scenarios),
+        _counted_table("Found in the histories", _counted(histories, "factor")),
+        _counted_table("Found in marks and volatilities", marks),
+        Text(f"{scenarios.method}; as of {scenarios.as_of}; cube {cube.key[:12]}.", "dim"),
+    )
+
+
+def _stage_table(stages: Sequence[Stage]) -> Table:
+    table = Table(title="Stages", title_justify="left", title_style="bold")
+    for head in ("stage", "made"):
+        table.add_column(head)
+    for head in ("seconds", "bytes"):
+        table.add_column(head, justify="right")
+    for stage in stages:
+        table.add_row(stage.name, stage.made, f"{stage.seconds:.3f}", f"{stage.byte_count:,}")
+    total = sum(stage.seconds for stage in stages)
+    table.add_row("total", "", f"{total:.3f}", f"{sum(s.byte_count for s in stages):,}", style="bold")
+    return table
+
+
+def _part_table(scenarios: ScenarioSet) -> Table:
+    rows = [
+        (
+            part.name,
+            part.size,
+            part.tail_count,
+            part.weight,
+            scenarios.labels[part.start],
+            scenarios.labels[part.stop - 1],
+        )
+        for part in scenarios.parts
+    ]
+    schema = ["part", "scenarios", "in_the_tail", "weight", "first", "last"]
+    return frame_table("Parts of the scenario set", pl.DataFrame(rows, schema=schema, orient="row"))
+
+
+def _counted(findings: pl.DataFrame, subject: str) -> pl.DataFrame:
+    """Return how often each kind of finding was acted upon in which way, and an example."""
+    return (
+        findings.group_by("kind", "action")
+        .agg(
+            pl.len().alias("times"),
+            pl.col(subject).n_unique().alias("of"),
+            pl.col(subject).min().alias("example"),
+        )
+        .sort("kind", "action")
+    )
+
+
+def _counted_table(title: str, counted: pl.DataFrame) -> RenderableType:
+    return frame_table(title, counted) if len(counted) else Text(f"{title}: nothing")
+
+
+def es_report(result: EsMargin, *, explain: bool) -> RenderableType:
+    """Return the breakdown of one account."""
+    table = breakdown_table(
+        f"Expected-shortfall margin of {result.account}, {result.currency}", result.breakdown
+    )
+    trees = [explanation(result.breakdown)] if explain else []
+    return Group(*note(result.provenance.data_note), table, *trees, *stamp(result.provenance))
+
+
+def es_totals(margins: EsMargins) -> RenderableType:
+    """Return the largest requirements and the sum of all."""
+    frame = margins.to_frame()
+    shown = frame.sort("requirement", "account", descending=[True, False]).head(LARGEST)
+    total = exact_decimals(margins.requirement.sum(keepdims=True), 2)[0]
+    title = f"Expected-shortfall margin: the largest {len(shown)} of {len(frame):,} accounts"
+    return Group(
+        *note(margins.cube.data_note),
+        frame_table(title, shown),
+        Text(f"Sum of all requirements: {total:,} {margins.cube.currency}", "bold"),
+    )
+
+
+def change_report(change: EsChange) -> RenderableType:
+    """Return an account before and after trades, and the scenarios of both tails."""
+    trades = ", ".join(f"{quantity:+,} {code}" for code, quantity in change.trades)
+    title = f"Margin of {change.account} with {trades}, {change.currency}"
+    return Group(
+        frame_table(title, change.to_frame().drop("account", "currency")),
+        frame_table("Expected shortfalls, before weights", _rounded(change.shortfalls)),
+        frame_table("Scenarios of the tails", _rounded(change.tail_scenarios)),
+    )
+
+
+def _rounded(frame: pl.DataFrame) -> pl.DataFrame:
+    amounts = [name for name in ("before", "after") if name in frame.columns]
+    return frame.with_columns(pl.col(name).round(2).cast(pl.Decimal(38, 2)) for name in amounts)

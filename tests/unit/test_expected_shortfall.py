@@ -1,0 +1,214 @@
+"""Expected-shortfall margin and what-if, against plain NumPy over the same cube."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import numba
+import numpy as np
+import polars as pl
+import pytest
+from index_market import AS_OF, FAR, NEAR, index_market, option_code, scenario_set
+
+from crossmargin.core.rounding import half_away
+from crossmargin.errors import InputError
+from crossmargin.models.expected_shortfall.margin import es_margins
+from crossmargin.models.expected_shortfall.settings import EsSettings
+from crossmargin.models.expected_shortfall.what_if import WhatIf
+from crossmargin.models.revaluation.cube import make_cube
+from crossmargin.models.revaluation.new_series import NewSeries
+from crossmargin.models.revaluation.pricing import SeriesPricer
+from crossmargin.models.revaluation.settings import RevaluationSettings
+from crossmargin.models.revaluation.snapshot import make_snapshot
+
+DOUBLE = RevaluationSettings(precision="float64")
+FUTURE = f"HSI.F.{NEAR}"
+POSITIONS = {
+    "account": ["A", "A", "A", "B", "B", "B", "C"],
+    "instrument": [FUTURE, option_code("P", 17000.0, NEAR), "0005", "0005", "0005", "USETF", FUTURE],
+    "quantity": [10, -20, 40_000, 1000, -400, 900, -7],
+}
+
+
+@pytest.fixture(scope="module")
+def cube():
+    return make_cube(make_snapshot(index_market(), AS_OF), scenario_set(), DOUBLE)
+
+
+@pytest.fixture(scope="module")
+def pricer():
+    return SeriesPricer(make_snapshot(index_market(), AS_OF), scenario_set(), DOUBLE)
+
+
+def vector(cube, held):
+    return sum(quantity * cube.row(code) for code, quantity in held)
+
+
+def plain_shortfalls(cube, pnl):
+    """Mean of the k worst of each part, by sorting."""
+    return [
+        -np.sort(pnl[start:stop])[: part.tail_count].mean()
+        for (start, stop), part in zip(cube.layout.bounds, cube.parts, strict=True)
+    ]
+
+
+def plain_requirement(cube, pnl, buffer=0.0):
+    blended = sum(
+        part.weight * loss for part, loss in zip(cube.parts, plain_shortfalls(cube, pnl), strict=True)
+    )
+    return int(half_away(max(blended, 0.0) * (1 + buffer) * 100))
+
+
+def held_by(account):
+    rows = zip(*POSITIONS.values(), strict=True)
+    return [(code, quantity) for name, code, quantity in rows if name == account]
+
+
+@pytest.mark.parametrize("buffer", [0.0, 0.25])
+def test_every_requirement_is_that_of_plain_sorting(cube, buffer):
+    margins = es_margins(POSITIONS, cube, EsSettings(buffer=buffer))
+    assert margins.accounts == ("A", "B", "C")
+    for account, requirement in zip(margins.accounts, margins.requirement.tolist(), strict=True):
+        assert requirement == plain_requirement(cube, vector(cube, held_by(account)), buffer)
+
+
+@pytest.mark.parametrize("buffer", [0.0, 0.25])
+def test_the_tree_adds_up_and_says_what_brings_the_loss(cube, buffer):
+    margins = es_margins(POSITIONS, cube, EsSettings(buffer=buffer))
+    for account, total in zip(margins.accounts, margins.requirement.tolist(), strict=True):
+        result = margins.of(account)
+        assert result.breakdown.amount == total  # parts add up by construction of a component
+        part = result.breakdown.find("stress scenarios")
+        facts = {fact.label: fact.value for fact in part.facts}
+        pnl = vector(cube, held_by(account))
+        assert facts["expected shortfall"] == pytest.approx(plain_shortfalls(cube, pnl)[1], rel=1e-12)
+        assert len(facts["worst scenarios"]) == facts["scenarios in the tail"] == 2
+        contributions = [row[2] for house in part.parts for fact in house.facts for row in fact.value]
+        assert sum(contributions) == pytest.approx(facts["expected shortfall"], rel=1e-12)  # Euler
+        json.dumps(result.to_dict())
+    assert {part.name for part in margins.of("A").breakdown.parts[0].parts} >= {"HKCC", "HKSCC"}
+
+
+def test_a_book_that_gains_in_every_tail_scenario_owes_nothing():
+    still = scenario_set()
+    moves = np.abs(still.moves)
+    moves[:, 3:] = 0
+    up = make_cube(
+        make_snapshot(index_market(), AS_OF), type(still)(**{**vars_of(still), "moves": moves}), DOUBLE
+    )
+    result = es_margins({"account": ["A"], "instrument": [FUTURE], "quantity": [3]}, up).of("A")
+    assert result.total == 0
+    assert result.breakdown.binding == "floor at 0"
+    assert result.breakdown.find("gain in the tail, not paid out").amount > 0
+
+
+def vars_of(scenarios):
+    return {name: getattr(scenarios, name) for name in type(scenarios).__dataclass_fields__}
+
+
+def test_order_and_splitting_of_positions_change_nothing(cube):
+    frame = pl.DataFrame(POSITIONS)
+    split = pl.concat([frame.reverse(), frame, frame.with_columns(-pl.col("quantity"))])
+    ours, other = es_margins(frame, cube), es_margins(split, cube)
+    assert other.requirement.tolist() == ours.requirement.tolist()
+    assert other.shortfalls.tobytes() == ours.shortfalls.tobytes()
+    assert other.book.content_hash == ours.book.content_hash
+
+
+def test_an_account_that_nets_to_nothing_owes_nothing(cube):
+    margins = es_margins({"account": ["A"] * 2, "instrument": [FUTURE] * 2, "quantity": [5, -5]}, cube)
+    assert margins.to_frame().row(0)[:3] == ("A", "HKD", Decimal("0.00"))
+    assert margins.of("A").breakdown.amount == 0
+
+
+def test_the_margin_of_a_hedge_is_below_the_sum_of_both_sides(cube):
+    together = es_margins(POSITIONS, cube).requirement[0]
+    alone = [
+        es_margins({"account": ["A"], "instrument": [code], "quantity": [quantity]}, cube).requirement[0]
+        for code, quantity in held_by("A")
+    ]
+    assert together <= sum(alone) + 1  # subadditive; a cent of rounding
+
+
+def test_the_same_bytes_on_one_thread_and_two(cube):
+    two = es_margins(POSITIONS, cube).shortfalls.tobytes()
+    numba.set_num_threads(1)
+    try:
+        assert es_margins(POSITIONS, cube).shortfalls.tobytes() == two
+    finally:
+        numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+
+
+def test_every_position_without_scenarios_is_listed(cube):
+    positions = {"account": ["A", "A", "B"], "instrument": ["0005", "9999", "8888"], "quantity": [1, 2, 3]}
+    with pytest.raises(InputError) as refused:
+        es_margins(positions, cube)
+    assert [(record.line, record.value) for record in refused.value.records] == [(2, "9999"), (3, "8888")]
+
+
+def test_an_unknown_account_is_refused(cube):
+    with pytest.raises(InputError, match="one of 3 accounts"):
+        es_margins(POSITIONS, cube).of("Z")
+
+
+@pytest.mark.parametrize("account", ["A", "B", "Z"])
+def test_a_what_if_is_the_margin_with_the_trades_in_the_book(cube, account):
+    tried = WhatIf(es_margins(POSITIONS, cube), account)
+    trades = [(FUTURE, -4), ("0005", 300), (option_code("C", 18000.0, FAR), 6)]
+    for code, quantity in trades:
+        change = tried.add(code, quantity)
+    held = held_by(account)
+    assert change.before == (plain_requirement(cube, vector(cube, held)) if held else 0)
+    assert change.after == plain_requirement(cube, vector(cube, [*held, *trades]))
+    assert change.difference == change.after - change.before
+    assert change.trades == tuple(trades)
+    json.dumps(change.to_dict())
+
+
+def test_a_what_if_taken_back_is_where_it_began(cube):
+    tried = WhatIf(es_margins(POSITIONS, cube), "A")
+    tried.add(FUTURE, 12)
+    change = tried.remove(FUTURE, 12)
+    assert change.difference == 0
+    assert set(change.tail_scenarios["status"]) == {"stays"}
+    tried.add("0005", 10_000)
+    tried.reset()
+    assert tried.change().trades == ()
+    assert tried.change().difference == 0
+
+
+def test_scenarios_that_enter_and_leave_the_tail(cube):
+    change = WhatIf(es_margins(POSITIONS, cube), "C").add(FUTURE, 14)  # short becomes long
+    for part, (start, stop) in zip(cube.parts, cube.layout.bounds, strict=True):
+        pnl = cube.row(FUTURE)[start:stop]
+        rows = change.tail_scenarios.filter(part=part.name)
+        old, new = np.argsort(-pnl)[: part.tail_count], np.argsort(pnl)[: part.tail_count]
+        labels = [cube.labels[part.start + at] for at in np.concatenate([new, old])]
+        assert sorted(rows["scenario"]) == sorted(labels)
+        assert rows["status"].to_list() == ["enters"] * part.tail_count + ["leaves"] * part.tail_count
+        assert rows["after"].is_sorted()
+
+
+@pytest.mark.parametrize("right", ["C", "P"])
+def test_an_option_that_is_not_in_the_cube_is_priced_on_the_fly(cube, pricer, right):
+    margins = es_margins(POSITIONS, cube)
+    listed = WhatIf(margins, "A").add(option_code(right, 18000.0, FAR), 25)
+    fresh = WhatIf(margins, "A", pricer).add(NewSeries("HSI", FAR, 18000.0, right), 25)
+    assert fresh.after == listed.after
+    assert fresh.trades == ((f"HSI/{FAR}/18000/{right}", 25),)
+    near = pricer.row(NewSeries("HSI", FAR, 18000.01, right))
+    # a hundredth of a point of strike moves an option of 50 by at most half a dollar, and two at most by one
+    np.testing.assert_allclose(near, cube.row(option_code(right, 18000.0, FAR)), rtol=0, atol=1.0)
+
+
+def test_a_new_series_without_marks_to_price_it_from_is_refused(cube):
+    with pytest.raises(InputError, match="no marks to price another from"):
+        WhatIf(es_margins(POSITIONS, cube), "A").add(NewSeries("HSI", FAR, 18000.0, "C"), 1)
+
+
+def test_an_instrument_without_a_row_is_refused_and_nothing_is_traded(cube):
+    tried = WhatIf(es_margins(POSITIONS, cube), "A")
+    with pytest.raises(InputError, match="an instrument of the cube"):
+        tried.add("9999", 1)
+    assert tried.change().difference == 0
