@@ -14,6 +14,8 @@ from typing import Final
 import numpy as np
 from numba import njit, prange
 
+from crossmargin.kernels.row_sums import aligned_zeros
+
 __all__ = ["PARTS", "STRIDE", "TAIL_COUNTS", "AccountBook", "make_book", "make_cube"]
 
 SHARES: Final = 2_600
@@ -181,7 +183,7 @@ def make_cube(seed: int, dtype: type[np.floating] = np.float32) -> np.ndarray:
     spots = np.exp(rng.normal(3.2, 1.0, SHARES))
     options = _options(rng)
     columns = np.concatenate([np.arange(start, stop) for start, stop in PARTS])
-    cube = np.zeros((SHARES + options.years.size, STRIDE), dtype)
+    cube = aligned_zeros((SHARES + options.years.size, STRIDE), dtype)
     cube[:SHARES, columns] = spots[:, None] * np.expm1(returns)
     terms = (options.underlying, options.log_strike, options.years, options.volatility, options.call)
     _fill_options(cube[SHARES:], columns, spots, returns, moves, terms)

@@ -171,15 +171,20 @@ def approximations() -> dict[str, Approximation]:
 
 
 def tuples(found: dict[str, Approximation]) -> dict[str, tuple[float, ...]]:
-    """Return the coefficients, from the constant up, by their names in ``fast_math``."""
+    """Return the coefficients, from the constant up, by their names in ``fast_math``.
+
+    Both polynomials of a quotient are divided by their highest coefficient, which is then left out: a 1 costs
+    no multiplication. What the division changes is the scale.
+    """
     result = {}
     for name, one in found.items():
         kind, width = name.split("_")
         if len(one.below) == 1:
             result[name] = tuple(map(float, one.above))
-        else:
-            result[f"{kind}_ABOVE_{width}"] = tuple(map(float, one.above))
-            result[f"{kind}_BELOW_{width}"] = tuple(map(float, one.below))
+            continue
+        for side, coefficients in (("ABOVE", one.above), ("BELOW", one.below)):
+            result[f"{kind}_{side}_{width}"] = tuple(float(c / coefficients[-1]) for c in coefficients[:-1])
+        result[f"{kind}_SCALE_{width}"] = (float(one.above[-1] / one.below[-1]),)
     return result
 
 

@@ -307,8 +307,8 @@ def test_the_buffer_travels_with_the_set(histories):
     for drawn, multiplier in ((0.0, 1.25), (1.0, 1.0), (0.4, 1.15)):
         options = AntiProcyclical(buffer_rate=0.25, buffer_drawn=drawn)
         scenarios = scenarios_from_histories(histories, plain(anti_procyclical=options))
-        assert anti_procyclical_of(scenarios).multiplier == pytest.approx(multiplier, abs=1e-15)
-    assert anti_procyclical_of(scenarios_from_histories(histories, plain())).multiplier == 1.0
+        assert anti_procyclical_of(scenarios.settings).multiplier == pytest.approx(multiplier, abs=1e-15)
+    assert anti_procyclical_of(scenarios_from_histories(histories, plain()).settings).multiplier == 1.0
 
 
 def test_a_stressed_part_takes_its_weight(histories):

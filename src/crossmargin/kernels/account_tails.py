@@ -246,7 +246,7 @@ def account_tails_numpy(
             weight = (
                 quantity if scales is None else quantity * np.repeat(scales[rows[position]], SCALE_COLUMNS)
             )
-            sums += weight * row
+            sums = sums + weight * row
         if pnl is not None:
             pnl[account] = sums
         for part, (start, stop) in enumerate(parts):

@@ -13,11 +13,11 @@ good as any other. A call is the put with spot and strike, rate and yield exchan
 
 The coefficients are weighted least squares of solver values at Chebyshev points of t and u, weights being the
 premium itself, so that errors count in parts of the strike. The power of t falls as that of u rises: a full
-rectangle of powers needs twice the coefficients for the same error. Three classes of polynomial have 12, 17
-and 29 coefficients; a side takes the first that is good enough (``GOOD_RMS``, ``GOOD_MOST``), and the last
-where none is. ``errors`` says what is left at the points of the fit.
+rectangle of powers needs twice the coefficients for the same error. Four classes of polynomial have 12, 17,
+29 and 42 coefficients; a side takes the first that is good enough (``GOOD_RMS``, ``GOOD_MOST``), and the last
+where none is. ``errors`` says what is left at the points of the fit, which lie densest where it is largest.
 
-Cost of one side: 12 boundaries, 12 × 28 premiums and a factorisation of order 29.
+Cost of one side: 12 boundaries, 12 × 30 premiums and a factorisation of order 42.
 """
 
 from __future__ import annotations
@@ -54,7 +54,12 @@ __all__ = [
 ]
 
 CALL, PUT = 0, 1
-CLASS_DEGREES: Final = ((3, 2, 2, 1), (5, 4, 3, 1), (7, 6, 5, 4, 2))  # of t beside each power of u
+CLASS_DEGREES: Final = (
+    (3, 2, 2, 1),
+    (5, 4, 3, 1),
+    (7, 6, 5, 4, 2),
+    (9, 8, 7, 6, 4, 2),
+)  # of t beside each power of u
 BOUNDARY_DEGREE, DEPTH_DEGREE = 4, 2
 MIDDLE, SCALE, START, BOUNDARY, DEPTH, TERMS = 0, 1, 2, 3, 8, 11
 NUMBERS = TERMS + sum(degree + 1 for degree in CLASS_DEGREES[-1])

@@ -13,7 +13,7 @@ compiled code only. Coefficients: ``tools/fit_polynomials.py``, which derives th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numba import njit, types
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = [
     "FARTHEST_32",
     "FARTHEST_64",
+    "MILLS_SCALE_32",
+    "MILLS_SCALE_64",
     "exp32",
     "exp64",
     "exp_of",
@@ -38,7 +40,8 @@ __all__ = [
     "power_of_two64",
 ]
 
-Real: TypeAlias = float  # of the width that a function names; a NumPy scalar outside compiled code
+# One number of either width: a float in compiled code, a NumPy scalar or a float outside it.
+Real: TypeAlias = Any
 
 LOG2_E_32, LOG2_E_64 = np.float32(1.4426950408889634), 1.4426950408889634
 LEAST_32, LEAST_64 = np.float32(-87.0), -708.0
@@ -70,34 +73,31 @@ POWER_64 = (
     1.0208537472273527e-07,
     7.037317211486278e-09,
 )
-MILLS_ABOVE_32 = tuple(
-    np.float32(c) for c in (1.2533140993248275, 0.8421551781258714, 0.26308832655101916, 0.03430684114205595)
-)
+MILLS_ABOVE_32 = tuple(np.float32(c) for c in (36.532483248316886, 24.54773304947313, 7.668684081452938))
 MILLS_BELOW_32 = tuple(
-    np.float32(c)
-    for c in (1.0, 1.4698250731654277, 0.8826881223843637, 0.26260611059622774, 0.03432278457156469)
+    np.float32(c) for c in (29.13516524030709, 42.82359638102119, 25.71726430132484, 7.651072425335452)
 )
+MILLS_SCALE_32 = np.float32(0.9995354855467656)
 MILLS_ABOVE_64 = (
-    1.2533141373154935,
-    1.593713090201245,
-    0.9999737157848559,
-    0.38738427029576683,
-    0.09890647375652424,
-    0.01660062970400638,
-    0.0017041174426472338,
-    8.371470204417773e-05,
+    14971.254829935335,
+    19037.433703821993,
+    11945.019110946032,
+    4627.434140437331,
+    1181.4707732499548,
+    198.3000512293042,
+    20.35625046778451,
 )
 MILLS_BELOW_64 = (
-    1.0,
-    2.0694836298229067,
-    1.9490726261303726,
-    1.0954425897001436,
-    0.40381937892411685,
-    0.10061050227808746,
-    0.01668434716804809,
-    0.001704117392281017,
-    8.371470244528537e-05,
+    11945.333027416353,
+    24720.671153021045,
+    23282.321613748267,
+    13085.426546383627,
+    4823.756964173012,
+    1201.8259557673864,
+    199.30008326736535,
+    20.35624976860906,
 )
+MILLS_SCALE_64 = 0.9999999952086356
 
 
 @njit(inline="always", fastmath=True, error_model="numpy")
@@ -147,27 +147,28 @@ def exp64(x: Real) -> Real:
 
 @njit(inline="always", fastmath=True, error_model="numpy")
 def mills_parts32(x: Real) -> tuple[Real, Real]:
-    """Return two positive float32 whose quotient is Mills' ratio at x, from 0 to ``FARTHEST_32``.
+    """Return two positive float32 whose quotient × ``MILLS_SCALE_32`` is Mills' ratio at x.
 
-    The relative error of the quotient is below 4e-8 (1 + x²), and 2e-7 from rounding. Who needs
-    two ratios divides once: a/b and c/d are a·d and c·b, each times 1/(b·d).
+    x is from 0 to ``FARTHEST_32``. The relative error of the ratio is below 4e-8 (1 + x²), and 2e-7 from
+    rounding. Who needs two ratios divides once: a/b and c/d are a·d and c·b, each times 1/(b·d).
     """
     a, b = MILLS_ABOVE_32, MILLS_BELOW_32
-    above = ((a[3] * x + a[2]) * x + a[1]) * x + a[0]
-    below = (((b[4] * x + b[3]) * x + b[2]) * x + b[1]) * x + b[0]
+    above = ((x + a[2]) * x + a[1]) * x + a[0]
+    below = (((x + b[3]) * x + b[2]) * x + b[1]) * x + b[0]
     return above, below
 
 
 @njit(inline="always", fastmath=True, error_model="numpy")
 def mills_parts64(x: Real) -> tuple[Real, Real]:
-    """Return two positive float64 whose quotient is Mills' ratio at x, from 0 to ``FARTHEST_64``.
+    """Return two positive float64 whose quotient × ``MILLS_SCALE_64`` is Mills' ratio at x.
 
-    The relative error of the quotient is below 8e-15 (1 + x²); see ``mills_parts32``.
+    x is from 0 to ``FARTHEST_64``. The relative error of the ratio is below 8e-15 (1 + x²); see
+    ``mills_parts32``.
     """
     a, b = MILLS_ABOVE_64, MILLS_BELOW_64
-    above = ((a[7] * x + a[6]) * x + a[5]) * x + a[4]
+    above = ((x + a[6]) * x + a[5]) * x + a[4]
     above = (((above * x + a[3]) * x + a[2]) * x + a[1]) * x + a[0]
-    below = (((b[8] * x + b[7]) * x + b[6]) * x + b[5]) * x + b[4]
+    below = (((x + b[7]) * x + b[6]) * x + b[5]) * x + b[4]
     below = (((below * x + b[3]) * x + b[2]) * x + b[1]) * x + b[0]
     return above, below
 
@@ -176,14 +177,14 @@ def mills_parts64(x: Real) -> tuple[Real, Real]:
 def mills32(x: Real) -> Real:
     """Return Mills' ratio at a float32 of 0 or more; beyond ``FARTHEST_32`` that of ``FARTHEST_32``."""
     above, below = mills_parts32(min(x, FARTHEST_32))
-    return above / below
+    return MILLS_SCALE_32 * above / below
 
 
 @njit(inline="always", fastmath=True, error_model="numpy")
 def mills64(x: Real) -> Real:
     """Return Mills' ratio at a float64 of 0 or more; beyond ``FARTHEST_64`` that of ``FARTHEST_64``."""
     above, below = mills_parts64(min(x, FARTHEST_64))
-    return above / below
+    return MILLS_SCALE_64 * above / below
 
 
 def exp_of(x: Real) -> Real:

@@ -8,31 +8,38 @@ and a quantity.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from jaxtyping import Float, Float64, Int32, Int64
-from llvmlite import ir
-from numba import carray, njit, types
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import carray, njit, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 
 from crossmargin.kernels.lanes import LANES
 from crossmargin.kernels.row_sums import aligned_zeros
 from crossmargin.kernels.tail_means import (
+    Scratch,
     check_parts,
     mean_loss,
     tail_mean_numpy,
     worst_scenarios,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["IncrementalTails", "incremental_tails_numpy", "removal_effects"]
+
+# The checker would keep in an intrinsic's signature the typing context, which no caller passes.
+_intrinsic: Callable[[Any], Any] = intrinsic
 
 FLOAT32: Final = np.zeros(0, np.float32)
 FLOAT64: Final = np.zeros(0, np.float64)
 Results = Float[np.ndarray, " columns"]
 
 
-@intrinsic
+@_intrinsic
 def _pointer(typing_context: Any, address: Any) -> Any:
     """Return an address, given as a number, as a pointer."""
     del typing_context, address
@@ -47,11 +54,11 @@ def _pointer(typing_context: Any, address: Any) -> Any:
 def _tails_after(
     vector: Float[np.ndarray, " columns"],
     row: Float[np.ndarray, " columns"],
-    quantity: float,
+    quantity: float | np.floating[Any],
     sums: Float[np.ndarray, " columns"],
     parts: Int64[np.ndarray, "parts 2"],
     tail_counts: Int64[np.ndarray, " parts"],
-    scratch: tuple[np.ndarray, ...],
+    scratch: Scratch,
     worst: Float[np.ndarray, " tail"],
     ids: Int32[np.ndarray, " tail"],
     shortfalls: Float64[np.ndarray, " parts"],

@@ -5,14 +5,21 @@ A processor compares a vector of values at once, but a compiled loop would unpac
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils as untyped_cgutils
 from numba.extending import intrinsic
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["LANES", "at_most_bits", "below_bits", "bit_count", "lane_minima", "lowest_bit"]
+
+# The checker would keep in an intrinsic's signature the typing context, which no caller passes.
+_intrinsic: Callable[[Any], Any] = intrinsic
+cgutils: Any = untyped_cgutils
 
 LANES: Final = 64
 _INT64: Final = ir.IntType(64)
@@ -47,21 +54,21 @@ def _alignment(values: Any) -> int:
     return int(values.dtype.bitwidth) // 8
 
 
-@intrinsic
+@_intrinsic
 def at_most_bits(typing_context: Any, values: Any, start: Any, limit: Any) -> Any:
     """Return bit i set where ``values[start + i] <= limit``, for i from 0 to 63; bounds are not checked."""
     del typing_context, start, limit
     return _compare("<=", values)
 
 
-@intrinsic
+@_intrinsic
 def below_bits(typing_context: Any, values: Any, start: Any, limit: Any) -> Any:
     """Return bit i set where ``values[start + i] < limit``, for i from 0 to 63; bounds are not checked."""
     del typing_context, start, limit
     return _compare("<", values)
 
 
-@intrinsic
+@_intrinsic
 def lowest_bit(typing_context: Any, bits: Any) -> Any:
     """Return the number of the lowest set bit; ``bits`` is not 0."""
     del typing_context, bits
@@ -74,7 +81,7 @@ def lowest_bit(typing_context: Any, bits: Any) -> Any:
     return types.int64(types.uint64), code
 
 
-@intrinsic
+@_intrinsic
 def bit_count(typing_context: Any, bits: Any) -> Any:
     """Return the number of set bits."""
     del typing_context, bits
@@ -87,7 +94,7 @@ def bit_count(typing_context: Any, bits: Any) -> Any:
     return types.int64(types.uint64), code
 
 
-@intrinsic
+@_intrinsic
 def lane_minima(typing_context: Any, values: Any, start: Any, stop: Any, minima: Any) -> Any:
     """Fill the minimum of every 64th value from ``start`` up to ``stop``, at least 64 of them.
 

@@ -32,7 +32,7 @@ def _quantise(
             largest = values[0] - values[0]
             for value in values:
                 size = abs(value)
-                largest = largest if largest >= size else size  # keeps a NaN
+                largest = np.maximum(largest, size)  # keeps a NaN
             scale = np.float32(np.float64(largest) / LARGEST)
             scales[row, span] = scale
             if scale > 0:

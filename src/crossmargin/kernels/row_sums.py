@@ -12,15 +12,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils as untyped_cgutils
 from numba.extending import intrinsic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = ["LINE_BYTES", "SCALE_COLUMNS", "TILE_BYTES", "aligned_zeros", "sum_tile", "take_ticket"]
+
+# The checker would keep in an intrinsic's signature the typing context, which no caller passes.
+_intrinsic: Callable[[Any], Any] = intrinsic
+cgutils: Any = untyped_cgutils
 
 VECTOR_BYTES: Final = 64
 LINE_BYTES: Final = 64
@@ -141,7 +145,7 @@ def _quantised_products(tile: _Tile, position: Any, start: Any) -> Iterator[Any]
             yield builder.fmul(weight, builder.sitofp(wide, tile.vector))
 
 
-@intrinsic
+@_intrinsic
 def sum_tile(
     typing_context: Any,
     pnl: Any,
@@ -174,7 +178,7 @@ def sum_tile(
     return signature, code
 
 
-@intrinsic
+@_intrinsic
 def take_ticket(typing_context: Any, counter: Any) -> Any:
     """Return ``counter[0]`` and add one to it as one step, so that each number goes to one thread."""
     del typing_context

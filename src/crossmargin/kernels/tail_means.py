@@ -20,6 +20,7 @@ from numba import njit
 from crossmargin.kernels.lanes import LANES, at_most_bits, below_bits, bit_count, lane_minima, lowest_bit
 
 __all__ = [
+    "Scratch",
     "check_parts",
     "mean_loss",
     "tail_mean",

@@ -15,6 +15,7 @@ from crossmargin.kernels.account_tails import account_tails
 from crossmargin.models.expected_shortfall.book import EsBook, es_book
 from crossmargin.models.expected_shortfall.result import EsMargin, make_result
 from crossmargin.models.expected_shortfall.settings import EsSettings
+from crossmargin.models.scenarios.part_rules import anti_procyclical_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,14 +98,15 @@ def es_margins(positions: FrameInput, cube: ScenarioCube, settings: EsSettings |
     cube : ScenarioCube
         Profit and loss of one unit of every instrument.
     settings : EsSettings, optional
-        No buffer unless given.
+        The buffer that the scenario set carries unless given.
 
     Raises
     ------
     InputError
         Listing every position that is bad or has no scenarios.
     """
-    settings = settings or EsSettings()
+    if settings is None:
+        settings = EsSettings(buffer=anti_procyclical_of(cube.scenario_settings).multiplier - 1.0)
     book = es_book(positions, cube)
     tails = np.array([part.tail_count for part in cube.parts], np.int64)
     shortfalls = account_tails(book.starts, book.rows, book.quantities, cube.pnl, cube.layout.bounds, tails)

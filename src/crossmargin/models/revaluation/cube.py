@@ -13,8 +13,10 @@ from jaxtyping import Float, Float64, Int64
 
 from crossmargin._version import __version__
 from crossmargin.errors import BadRecord, InputError
+from crossmargin.kernels.american_pairs import american_pairs
 from crossmargin.kernels.european_pairs import european_pairs
 from crossmargin.kernels.linear_rows import linear_rows
+from crossmargin.models.revaluation.american_inputs import american_inputs, american_prices
 from crossmargin.models.revaluation.factors import FactorMoves, distinct_rows
 from crossmargin.models.revaluation.layout import ScenarioLayout, scenario_layout
 from crossmargin.models.revaluation.pair_inputs import base_prices, european_inputs
@@ -203,6 +205,10 @@ def fill_options(
     if len(european):
         inputs = european_inputs(european, rows, moves, pnl.dtype)
         european_pairs(inputs.groups, inputs.pairs, inputs.vectors, moves.layout.gaps, pnl)
+    american = _renumbered(pairs.filter(pl.col("style") == "american"))
+    if len(american):
+        stock = american_inputs(american, rows, moves, pnl.dtype)
+        american_pairs(stock.groups, stock.pairs, stock.vectors, stock.premiums, moves.layout.gaps, pnl)
 
 
 def _renumbered(pairs: pl.DataFrame) -> pl.DataFrame:
@@ -216,10 +222,13 @@ def _values(
     """Return today's value of one unit in its own currency: model price of an option, nothing for a future."""
     unit = pl.when(pl.col("kind") == "future").then(0.0).otherwise(pl.col("mark") * pl.col("multiplier"))
     values = kept.select(unit).to_series().to_numpy().copy()
-    for side, name in ((1.0, "call"), (-1.0, "put")):
-        held = pairs.filter(pl.col(name).is_not_null())
-        prices = base_prices(held, side) * held["multiplier"].to_numpy()
-        values[rows[held[name].to_numpy()]] = prices
+    for style, prices_of in (("european", base_prices), ("american", american_prices)):
+        of_style = _renumbered(pairs.filter(pl.col("style") == style))
+        if len(of_style):
+            for name, prices in zip(("call", "put"), prices_of(of_style), strict=True):
+                held = of_style[name].is_not_null().to_numpy()
+                at = rows[of_style[name].drop_nulls().to_numpy()]
+                values[at] = (prices * of_style["multiplier"].to_numpy())[held]
     return values
 
 

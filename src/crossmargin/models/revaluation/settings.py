@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from crossmargin.core.columns import require_choice, require_number
 
-__all__ = ["RevaluationSettings"]
+__all__ = ["VOLATILITY_FLOOR", "RevaluationSettings"]
+
+VOLATILITY_FLOOR: Final = 0.005
+"""No volatility is lower, nor does it fall lower in a scenario."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

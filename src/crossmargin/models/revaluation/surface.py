@@ -15,6 +15,8 @@ import polars as pl
 from jaxtyping import Bool, Float64, Int64
 
 from crossmargin.kernels.implied_volatility import VolatilityStatus, implied_volatilities
+from crossmargin.models.revaluation.american_inputs import marks_without_premium
+from crossmargin.models.revaluation.settings import VOLATILITY_FLOOR
 from crossmargin.models.revaluation.snapshot import DAYS_A_YEAR, findings, interest_rates
 
 if TYPE_CHECKING:
@@ -29,6 +31,15 @@ CLASS_KEY: Final = ("underlying", "house", "style", "currency", "multiplier", "s
 """Options that differ in none of these are one class."""
 
 EXPIRY_KEY: Final = (*CLASS_KEY, "expiry")
+
+ADDED: Final = ("forward", "carry", "elasticity", "volatility", "smile_slope")
+
+SHARE_MAX: Final = 0.9
+"""Dividends to come are worth at most this share of the spot; more is a slip of units."""
+
+ROUNDS: Final = 20
+SETTLED: Final = 1e-9
+"""Change of a volatility at which the inversion of American prices ends, and rounds it may take."""
 
 CALENDAR_TOLERANCE: Final = 1e-3
 """Relative fall of total variance that prices rounded to the tick do not tell from none."""
@@ -46,7 +57,8 @@ class OptionPairs:
     table : DataFrame
         ``CLASS_KEY``, ``expiry``, ``strike``, ``group`` (number of class and expiry, ascending), ``days``,
         ``years`` (with the averaging window taken off), ``spot``, ``rate``, ``dividend_yield``,
-        ``forward``, ``call`` and ``put`` (row in the snapshot's instruments, null where there is none),
+        ``forward``, ``carry`` (rate less yield for an American option, whose forward grows out of the spot;
+        else 0), ``elasticity`` (relative move of the forward for one of the spot), ``call`` and ``put`` (row in the snapshot's instruments, null where there is none),
         ``call_mark``, ``put_mark``, ``volatility`` (a fraction a year), ``smile_slope`` (change of
         volatility for a log-moneyness of 1).
     findings : DataFrame
@@ -62,17 +74,20 @@ def option_pairs(snapshot: Snapshot, settings: RevaluationSettings) -> OptionPai
 
     The forward is the settlement price of the future of the same underlying and expiry; without one, for
     European options, the median of K + (C − P)·e^{rT} over the five strikes nearest to the money; else
-    spot·e^{(r − q)T}. A price that no volatility gives takes the volatility of its neighbours, linear in
+    spot·e^{(r − q)T}. For American options the spot less the present value of the cash dividends up to
+    expiry (escrowed dividends) grows at r − q. A price that no volatility gives takes the volatility of its neighbours, linear in
     the logarithm of the strike and flat beyond; an expiry without any that of the nearest expiry.
     """
     table = _paired(snapshot, settings)
     if not len(table):
-        nothing = {name: pl.Series(name, [], pl.Float64) for name in ("forward", "volatility", "smile_slope")}
+        nothing = {name: pl.Series(name, [], pl.Float64) for name in ADDED}
         return OptionPairs(table=table.with_columns(**nothing), findings=findings([]))
-    table = table.with_columns(pl.Series("forward", _forwards(table, snapshot)))
+    table, two_sided = _with_one_boundary(table)
+    table = _with_forwards(table, snapshot)
     volatility, status = _implied(table)
     filled, found = _filled(table, volatility, status)
-    table = table.with_columns(pl.Series("volatility", filled))
+    found += two_sided
+    table = table.with_columns(pl.Series("volatility", np.maximum(filled, VOLATILITY_FLOOR)))
     table = table.with_columns(pl.Series("smile_slope", _smile_slopes(table)))
     return OptionPairs(table=table, findings=findings(found))
 
@@ -109,8 +124,26 @@ def _rates(table: pl.DataFrame, snapshot: Snapshot) -> pl.Series:
     return pl.Series("rate", rate)
 
 
-def _forwards(table: pl.DataFrame, snapshot: Snapshot) -> Float64[np.ndarray, " pairs"]:
-    """Return future, else parity, else carry, see ``option_pairs``."""
+def _with_one_boundary(table: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[str, str, str]]]:
+    """Take American options as European where rate and yield are negative and exercise has two boundaries.
+
+    A put has them where yield < rate < 0, a call where rate < yield < 0 (or the larger of the two is 0).
+    """
+    rate, income = pl.col("rate"), pl.col("dividend_yield")
+    put = (income < rate) & (rate <= 0) & ~((rate == 0) & (income < 0))
+    call = (rate < income) & (income <= 0) & ~((income == 0) & (rate < 0))
+    two = (pl.col("style") == "american") & (put | call)
+    names = table.filter(two).select("underlying", "expiry").unique(maintain_order=True).iter_rows()
+    found = [
+        (f"{underlying} {expiry}", "rate and yield give two exercise boundaries", "valued as European")
+        for underlying, expiry in names
+    ]
+    style = pl.when(two).then(pl.lit("european")).otherwise(pl.col("style"))
+    return table.with_columns(style.alias("style")), found
+
+
+def _with_forwards(table: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
+    """Add ``forward``: future, else parity, else carry, see ``option_pairs``; ``carry`` and ``elasticity``."""
     futures = snapshot.instruments.filter(pl.col("kind") == "future").sort("multiplier", "instrument")
     largest = futures.group_by("underlying", "expiry", maintain_order=True).last()
     future = table.join(
@@ -119,27 +152,82 @@ def _forwards(table: pl.DataFrame, snapshot: Snapshot) -> Float64[np.ndarray, " 
         how="left",
         maintain_order="left",
     )["future"]
+    american = pl.col("style") == "american"
+    escrowed = 1 - pl.Series("escrowed", _dividend_share(table, snapshot))
     growth = (pl.col("rate") * pl.col("days") / DAYS_A_YEAR).exp()
-    carry = pl.col("spot") * growth * (-pl.col("dividend_yield") * pl.col("days") / DAYS_A_YEAR).exp()
+    carry = pl.col("rate") - pl.col("dividend_yield")
+    by_carry = (
+        pl.col("spot")
+        * pl.when(american).then(escrowed).otherwise(1.0)
+        * (carry * pl.when(american).then(pl.col("years")).otherwise(pl.col("days") / DAYS_A_YEAR)).exp()
+    )
     gap = (pl.col("call_mark") - pl.col("put_mark")).abs()
     near = gap.rank("ordinal").over("group") <= PARITY_STRIKES
     at_parity = pl.col("strike") + (pl.col("call_mark") - pl.col("put_mark")) * growth
-    parity = pl.when(near & (pl.col("style") == "european")).then(at_parity).median().over("group")
-    return table.select(pl.coalesce(pl.lit(future), parity, carry)).to_series().to_numpy()
+    parity = pl.when(near).then(at_parity).median().over("group")
+    return table.with_columns(
+        pl.when(american)
+        .then(by_carry)
+        .otherwise(pl.coalesce(pl.lit(future), parity, by_carry))
+        .alias("forward"),
+        pl.when(american).then(carry).otherwise(0.0).alias("carry"),
+        pl.when(american).then(1 / escrowed).otherwise(1.0).alias("elasticity"),
+    )
+
+
+def _dividend_share(table: pl.DataFrame, snapshot: Snapshot) -> Float64[np.ndarray, " pairs"]:
+    """Return present value of the cash dividends up to expiry over the spot."""
+    keys = table.select("underlying", "expiry", "rate", "spot").unique(maintain_order=True)
+    paid = keys.join(snapshot.dividends, on="underlying").filter(pl.col("ex_date") <= pl.col("expiry"))
+    years = (pl.col("ex_date") - snapshot.as_of).dt.total_days() / DAYS_A_YEAR
+    worth = (pl.col("amount") * (-pl.col("rate") * years).exp() / pl.col("spot")).sort_by("ex_date").sum()
+    shares = paid.group_by("underlying", "expiry", "rate", "spot", maintain_order=True).agg(
+        worth.alias("share")
+    )
+    on = ["underlying", "expiry", "rate", "spot"]
+    share = table.select(on).join(shares, on=on, how="left", maintain_order="left")["share"]
+    return share.fill_null(0.0).clip(0.0, SHARE_MAX).to_numpy()
 
 
 def _implied(
     table: pl.DataFrame,
 ) -> tuple[Float64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
-    """Return the volatility that the out-of-the-money price implies, NaN with a status where it has none."""
+    """Return the volatility that the out-of-the-money price implies, NaN with a status where it has none.
+
+    The price of an American option is inverted as that of a European one after the premium of early exercise
+    is taken off, first none and then, round by round, that at the volatility of the round before.
+    """
+    marks = table["call_mark"].to_numpy(), table["put_mark"].to_numpy()
+    volatility, status = _inverted(table, *marks)
+    american = (table["style"] == "american").to_numpy() & (status == VolatilityStatus.FOUND)
+    if not american.any():
+        return volatility, status
+    part = table.filter(pl.Series(american)).with_columns(pl.col("group").rle_id().cast(pl.Int64))
+    for _ in range(ROUNDS):
+        before = volatility[american]
+        after, found = _inverted(part, *marks_without_premium(part, before))
+        volatility[american], status[american] = after, found
+        kept = found == VolatilityStatus.FOUND
+        if (np.abs(after - before)[kept] < SETTLED).all():
+            break
+        part, american[american] = part.filter(pl.Series(kept)), kept
+        part = part.with_columns(pl.col("group").rle_id().cast(pl.Int64))
+    return volatility, status
+
+
+def _inverted(
+    table: pl.DataFrame,
+    call_marks: Float64[np.ndarray, " pairs"],
+    put_marks: Float64[np.ndarray, " pairs"],
+) -> tuple[Float64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
+    """Invert the price of the side that is out of the money, or of the only one there is."""
     call_out = pl.col("strike") >= pl.col("forward")
     use_call = (call_out & pl.col("call").is_not_null()) | pl.col("put").is_null()
-    chosen = table.select(
-        pl.when(use_call).then(1.0).otherwise(-1.0).alias("side"),
-        pl.when(use_call).then(pl.col("call_mark")).otherwise(pl.col("put_mark")).alias("mark"),
-    )
+    is_call = table.select(use_call).to_series().to_numpy()
     columns = (table[name].to_numpy() for name in ("forward", "strike", "years", "rate"))
-    return implied_volatilities(chosen["side"].to_numpy(), chosen["mark"].to_numpy(), *columns)
+    return implied_volatilities(
+        np.where(is_call, 1.0, -1.0), np.where(is_call, call_marks, put_marks), *columns
+    )
 
 
 def group_slices(table: pl.DataFrame) -> list[slice]:

@@ -12,7 +12,8 @@ from crossmargin.models.scenarios.history_rules import require_within
 from crossmargin.models.scenarios.selection import LookBack
 
 if TYPE_CHECKING:
-    from crossmargin.models.scenarios.scenario_set import ScenarioSet
+    from collections.abc import Iterable
+
     from crossmargin.models.scenarios.selection import Selection
 
 __all__ = ["AntiProcyclical", "PartRules", "anti_procyclical_of", "hkscc_parts", "parts_of_method"]
@@ -107,14 +108,14 @@ class AntiProcyclical:
         return (BUFFER, str(self.buffer_rate)), (DRAWN, str(self.buffer_drawn))
 
 
-def anti_procyclical_of(scenarios: ScenarioSet) -> AntiProcyclical:
-    """Return the buffer that a scenario set carries in its settings; none where it carries none.
+def anti_procyclical_of(settings: Iterable[tuple[str, str]]) -> AntiProcyclical:
+    """Return the buffer that the settings of a scenario set carry; none where they carry none.
 
-    The margin is ``anti_procyclical_of(scenarios).multiplier`` × the weighted expected shortfall.
+    The margin is ``anti_procyclical_of(scenarios.settings).multiplier`` × the weighted expected shortfall.
     """
-    settings = dict(scenarios.settings)
+    found = dict(settings)
     return AntiProcyclical(
-        buffer_rate=float(settings.get(BUFFER, "0")), buffer_drawn=float(settings.get(DRAWN, "0"))
+        buffer_rate=float(found.get(BUFFER, "0")), buffer_drawn=float(found.get(DRAWN, "0"))
     )
 
 
