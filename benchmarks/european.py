@@ -230,20 +230,7 @@ def bench_european(bandwidth: float) -> Table:
                 share_of_bandwidth(cube_bytes, bandwidth, found.single.all_cores),
             ),
         ],
-        [
-            (
-                f"QuantLib's {QUANTLIB_PAIRS} pairs are spread over the market, with spot and volatility quotes set "
-                f"and the options asked for their values in each scenario, on one core. Every P&L of them agrees to "
-                f"{found.single.error:.1e} of the spot in float32 and {found.double.error:.1e} in float64 (asserted: "
-                f"{TOLERANCE[np.float32]:g} and {TOLERANCE[np.float64]:g})."
-            ),
-            (
-                "The peak is that of a loop of fused multiply-adds in registers, each counted as two; minima, "
-                "comparisons, selections, roundings and divisions of the kernel count as nothing."
-            ),
-            "Smile, skew and rates move in the rows that say so; base prices and scenario vectors are ready.",
-            *_jax_notes(found),
-        ],
+        _notes(found),
     )
 
 
@@ -285,13 +272,26 @@ def _jax_rows(found: European, prices: int) -> list[Row]:
     ]
 
 
-def _jax_notes(found: European) -> list[str]:
-    if found.single.jax is None:
-        return []
-    return [
-        f"JAX prices {JAX_PAIRS} of the pairs at a time; its matrices of spot and volatility (pairs × scenarios) "
-        "are made before the clock starts, and the put follows from the call by parity."
+def _notes(found: European) -> list[str]:
+    notes = [
+        (
+            f"QuantLib's {QUANTLIB_PAIRS} pairs are spread over the market, with spot and volatility quotes set "
+            f"and the options asked for their values in each scenario, on one core. Every P&L of them agrees to "
+            f"{found.single.error:.1e} of the spot in float32 and {found.double.error:.1e} in float64 (asserted: "
+            f"{TOLERANCE[np.float32]:g} and {TOLERANCE[np.float64]:g})."
+        ),
+        (
+            "The peak is that of a loop of fused multiply-adds in registers, each counted as two; minima, "
+            "comparisons, roundings and divisions of the kernel count as nothing."
+        ),
+        "Smile, skew and rates move in the rows that say so; base prices and scenario vectors are ready.",
     ]
+    if found.single.jax is not None:
+        notes.append(
+            f"JAX prices {JAX_PAIRS} of the pairs at a time; its matrices of spot and volatility (pairs × "
+            "scenarios) are made before the clock starts, and the put follows from the call by parity."
+        )
+    return notes
 
 
 def _peak_row(name: str, found: European, kind: type[np.floating], cores: int) -> Row:

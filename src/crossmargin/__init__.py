@@ -24,14 +24,26 @@ if TYPE_CHECKING:
     )
     from crossmargin.formats.hkscc.rpf01 import read_rpf01
     from crossmargin.formats.hkscc.rpf01_writer import write_rpf01
+    from crossmargin.formats.market.folder_reader import read_market
+    from crossmargin.formats.market.folder_writer import write_market
+    from crossmargin.formats.market.hkex_files import read_hkex_settlements, read_hkex_stock_options
+    from crossmargin.formats.market.price_files import read_price_file
     from crossmargin.formats.prime import prime_parameters
+    from crossmargin.formats.scenario_files import read_scenarios, write_scenarios
+    from crossmargin.formats.scenario_settings import EngineSettings, engine_settings, read_engine_settings
     from crossmargin.formats.span.positional_writer import write_positional
     from crossmargin.formats.span.positions import read_span_positions
     from crossmargin.formats.span.recognition import read_span_parameters
     from crossmargin.formats.span.settings import read_span_settings
     from crossmargin.formats.span.xml_writer import write_spn
+    from crossmargin.models.expected_shortfall.margin import EsMargins, es_margins
+    from crossmargin.models.expected_shortfall.measure import expected_shortfall, value_at_risk_at
+    from crossmargin.models.expected_shortfall.result import EsMargin
+    from crossmargin.models.expected_shortfall.settings import EsSettings
+    from crossmargin.models.expected_shortfall.what_if import EsChange, WhatIf
     from crossmargin.models.hkscc.collateral_cover import cover_with_specific_cash, cover_with_specific_stock
     from crossmargin.models.hkscc.corporate_actions import apply_corporate_actions
+    from crossmargin.models.hkscc.from_scenarios import rpf01_parameters
     from crossmargin.models.hkscc.margin import HksccMargins, hkscc_margin, hkscc_margins
     from crossmargin.models.hkscc.marginable_positions import marginable_positions
     from crossmargin.models.hkscc.mark_to_market import intraday_mark, mark_to_market
@@ -41,6 +53,21 @@ if TYPE_CHECKING:
     from crossmargin.models.hkscc.participant import HksccParticipant
     from crossmargin.models.hkscc.result import HksccMargin
     from crossmargin.models.hkscc.synthetic import synthetic_parameters, synthetic_positions
+    from crossmargin.models.market import Market, make_market
+    from crossmargin.models.revaluation.cube import ScenarioCube, make_cube
+    from crossmargin.models.revaluation.new_series import NewSeries
+    from crossmargin.models.revaluation.pricing import SeriesPricer
+    from crossmargin.models.revaluation.settings import RevaluationSettings
+    from crossmargin.models.revaluation.snapshot import Snapshot, make_snapshot
+    from crossmargin.models.revaluation.surface import OptionPairs, arbitrage_findings, option_pairs
+    from crossmargin.models.scenarios.build import ScenarioSettings, build_scenarios, scenarios_from_histories
+    from crossmargin.models.scenarios.filtered import FilteredHistorical
+    from crossmargin.models.scenarios.histories import Histories, make_histories
+    from crossmargin.models.scenarios.history_rules import HistoryRules
+    from crossmargin.models.scenarios.hypothetical import hypothetical_scenarios
+    from crossmargin.models.scenarios.part_rules import AntiProcyclical, PartRules, hkscc_parts
+    from crossmargin.models.scenarios.scenario_set import RiskFactor, ScenarioPart, ScenarioSet
+    from crossmargin.models.scenarios.selection import LookBack, StressPeriods, WorstDays
     from crossmargin.models.span.margin import SpanMargins, span_margin, span_margins
     from crossmargin.models.span.parameters import SpanParameters, scan_points
     from crossmargin.models.span.prime import PrimeParameters, client_margin, client_rates, client_totals
@@ -55,8 +82,41 @@ if TYPE_CHECKING:
     )
     from crossmargin.models.span.settings import SpanSettings
     from crossmargin.models.span.what_if import SpanWhatIf, what_if
+    from crossmargin.models.synthetic_market.market import synthetic_market
+    from crossmargin.models.synthetic_market.sizes import MarketSize
+    from crossmargin.store.cubes import open_cube, write_cube
 
 _HOMES = {
+    "formats.market.folder_reader": ("read_market",),
+    "formats.market.folder_writer": ("write_market",),
+    "formats.market.price_files": ("read_price_file",),
+    "formats.market.hkex_files": ("read_hkex_settlements", "read_hkex_stock_options"),
+    "formats.scenario_files": ("read_scenarios", "write_scenarios"),
+    "formats.scenario_settings": ("EngineSettings", "engine_settings", "read_engine_settings"),
+    "models.expected_shortfall.margin": ("EsMargins", "es_margins"),
+    "models.expected_shortfall.measure": ("expected_shortfall", "value_at_risk_at"),
+    "models.expected_shortfall.result": ("EsMargin",),
+    "models.expected_shortfall.settings": ("EsSettings",),
+    "models.expected_shortfall.what_if": ("EsChange", "WhatIf"),
+    "models.hkscc.from_scenarios": ("rpf01_parameters",),
+    "models.market": ("Market", "make_market"),
+    "models.revaluation.cube": ("ScenarioCube", "make_cube"),
+    "models.revaluation.new_series": ("NewSeries",),
+    "models.revaluation.pricing": ("SeriesPricer",),
+    "models.revaluation.settings": ("RevaluationSettings",),
+    "models.revaluation.snapshot": ("Snapshot", "make_snapshot"),
+    "models.revaluation.surface": ("OptionPairs", "arbitrage_findings", "option_pairs"),
+    "models.scenarios.build": ("ScenarioSettings", "build_scenarios", "scenarios_from_histories"),
+    "models.scenarios.filtered": ("FilteredHistorical",),
+    "models.scenarios.histories": ("Histories", "make_histories"),
+    "models.scenarios.history_rules": ("HistoryRules",),
+    "models.scenarios.hypothetical": ("hypothetical_scenarios",),
+    "models.scenarios.part_rules": ("AntiProcyclical", "PartRules", "hkscc_parts"),
+    "models.scenarios.scenario_set": ("RiskFactor", "ScenarioPart", "ScenarioSet"),
+    "models.scenarios.selection": ("LookBack", "StressPeriods", "WorstDays"),
+    "models.synthetic_market.market": ("synthetic_market",),
+    "models.synthetic_market.sizes": ("MarketSize",),
+    "store.cubes": ("open_cube", "write_cube"),
     "core.breakdown": ("Component", "Fact"),
     "core.provenance": ("Provenance",),
     "errors": ("BadRecord", "CrossMarginError", "InputError", "RangeError"),
@@ -103,31 +163,59 @@ _HOMES = {
 }
 
 __all__ = [
+    "AntiProcyclical",
     "BadRecord",
     "CashDividends",
     "Component",
     "CrossMarginError",
+    "EngineSettings",
+    "EsChange",
+    "EsMargin",
+    "EsMargins",
+    "EsSettings",
     "Fact",
+    "FilteredHistorical",
+    "Histories",
+    "HistoryRules",
     "HksccMargin",
     "HksccMargins",
     "HksccParameters",
     "HksccParticipant",
     "InputError",
+    "LookBack",
+    "Market",
+    "MarketSize",
+    "NewSeries",
+    "OptionPairs",
+    "PartRules",
     "PrimeParameters",
     "Provenance",
     "RangeError",
+    "RevaluationSettings",
+    "RiskFactor",
     "ScanSettings",
+    "ScenarioCube",
+    "ScenarioPart",
+    "ScenarioSet",
+    "ScenarioSettings",
+    "SeriesPricer",
+    "Snapshot",
     "SpanMargin",
     "SpanMargins",
     "SpanParameters",
     "SpanSettings",
     "SpanWhatIf",
+    "StressPeriods",
     "TailMeasure",
+    "WhatIf",
+    "WorstDays",
     "__version__",
     "add_series",
     "american_losses",
     "apply_corporate_actions",
+    "arbitrage_findings",
     "black76_losses",
+    "build_scenarios",
     "chinaclear_haircut",
     "client_margin",
     "client_rates",
@@ -135,33 +223,57 @@ __all__ = [
     "combine_counters",
     "cover_with_specific_cash",
     "cover_with_specific_stock",
+    "engine_settings",
+    "es_margins",
+    "expected_shortfall",
     "futures_losses",
     "hkscc_margin",
     "hkscc_margins",
     "hkscc_participant",
+    "hkscc_parts",
+    "hypothetical_scenarios",
     "intraday_mark",
+    "make_cube",
+    "make_histories",
+    "make_market",
+    "make_snapshot",
     "marginable_positions",
     "mark_to_market",
     "net_across_days",
+    "open_cube",
+    "option_pairs",
     "prime_parameters",
     "read_corporate_actions",
+    "read_engine_settings",
+    "read_hkex_settlements",
+    "read_hkex_stock_options",
     "read_marginable_positions",
+    "read_market",
     "read_participant",
+    "read_price_file",
     "read_rpf01",
+    "read_scenarios",
     "read_span_parameters",
     "read_span_positions",
     "read_span_settings",
+    "rpf01_parameters",
     "scan_points",
+    "scenarios_from_histories",
     "span_margin",
     "span_margins",
+    "synthetic_market",
     "synthetic_parameters",
     "synthetic_positions",
+    "value_at_risk_at",
     "what_if",
     "write_corporate_actions",
+    "write_cube",
     "write_marginable_positions",
+    "write_market",
     "write_participant",
     "write_positional",
     "write_rpf01",
+    "write_scenarios",
     "write_spn",
 ]
 

@@ -2,15 +2,16 @@
 
 Two things are compared. The solver of the boundary: with QuantLib's high precision scheme, taken to the end of
 its iteration (40 steps; its own 10 leave up to 1e-7). The kernel, float32 and float64: with QuantLib's accurate
-scheme and with the solver, over every option of this grid in every scenario, 27,216 prices in each width:
+scheme and with the solver, over every option of this grid in every scenario, 32,760 prices in each width:
 
 - 1, 7, 30, 91 and 365 days, 3 and 5 years;
 - rate and yield: none, yield below, at and above the rate, negative yield, negative rate, neither;
-- volatilities in four groups of base 2%, 11%, 45% and 1.5%·100, each halved and doubled: 1% to 300%;
+- volatilities in four groups around 2%, 11%, 45% and 150%, each halved and doubled: 1% to 300%;
 - strikes of 0.5 to 2 spots, and spots moved by −35% to +35%.
 
-Errors are parts of the strike, or of the spot where that is larger. QuantLib's accurate scheme is itself off by
-up to 3e-6 where rates are 5% for five years.
+Errors are parts of the strike, or of the spot where that is larger. Found: 6.0e-6 at most and 3.3e-7 in the mean
+(root of the mean square), in either width; of the strike alone 7.7e-6. QuantLib's accurate scheme is itself off
+by up to 4.2e-6 on this grid.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ RATES = (
 )
 LEVELS = (0.02, 0.11, 0.45, 1.5)
 STRIKES = (50.0, 90.0, 100.0, 110.0, 200.0)
-MOVES = tuple(itertools.product((-0.35, -0.05, 0.05, 0.35), (0.5, 1.0, 2.0)))[:-1] + ((0.0, 1.4),)
+MOVES = (*itertools.product((-0.35, -0.05, 0.05, 0.35), (0.5, 1.0, 2.0)), (0.0, 1.4))
 SPOT = 100.0
 
 
@@ -97,7 +98,7 @@ def test_kernel_is_within_1e_5_of_the_solver_and_1e_6_in_the_mean(book, exact, k
 
 
 def test_kernel_is_as_near_to_quantlib(book, quantlib):
-    """Every second price with the accurate scheme: 13,608."""
+    """Every second price, 16,380, with the accurate scheme; found: 4.4e-6 at most, 3.2e-7 in the mean."""
     calls, puts, _ = book.prices(np.float32)
     off = []
     for side, prices in ((1.0, calls), (-1.0, puts)):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal
+from fractions import Fraction
 
 import numba
 import numpy as np
@@ -14,6 +16,7 @@ from index_market import AS_OF, FAR, NEAR, index_market, option_code, scenario_s
 from crossmargin.core.rounding import half_away
 from crossmargin.errors import InputError
 from crossmargin.models.expected_shortfall.margin import es_margins
+from crossmargin.models.expected_shortfall.measure import expected_shortfall, value_at_risk_at
 from crossmargin.models.expected_shortfall.settings import EsSettings
 from crossmargin.models.expected_shortfall.what_if import WhatIf
 from crossmargin.models.revaluation.cube import make_cube
@@ -212,3 +215,32 @@ def test_an_instrument_without_a_row_is_refused_and_nothing_is_traded(cube):
     with pytest.raises(InputError, match="an instrument of the cube"):
         tried.add("9999", 1)
     assert tried.change().difference == 0
+
+
+@pytest.mark.parametrize("confidence", ["0.95", "0.975", "0.98", "0.99", "0.994", "0.995"])
+@pytest.mark.parametrize("count", [250, 500, 1000, 1018])
+def test_expected_shortfall_is_the_mean_of_whole_scenarios(confidence, count):
+    pnl = np.random.default_rng(count).integers(-(10**6), 10**6, (3, count)).astype(float)
+    exact = Fraction(confidence)
+    tail = math.ceil((1 - exact) * count)
+    expected = [float(-Fraction(sum(int(x) for x in sorted(row)[:tail]), tail)) for row in pnl.tolist()]
+    np.testing.assert_array_equal(expected_shortfall(pnl, confidence), expected)
+    np.testing.assert_array_equal(value_at_risk_at(pnl, confidence), [-sorted(row)[tail - 1] for row in pnl])
+    assert expected_shortfall(pnl[1].astype(np.float32), confidence) == expected[1]  # whole below 2^24
+
+
+@pytest.mark.parametrize(
+    ("pnl", "confidence", "rule"),
+    [
+        ([1.0, np.nan], "0.5", "finite numbers"),
+        ([1.0, np.inf], "0.5", "finite numbers"),
+        ([], "0.5", "at least one scenario"),
+        (3.0, "0.5", "at least one scenario"),
+        ([1.0, 2.0], 0.5, "as text"),
+        ([1.0, 2.0], "1", "above 0 and below 1"),
+        ([1.0, 2.0], "half", "above 0 and below 1"),
+    ],
+)
+def test_expected_shortfall_refuses_what_has_none(pnl, confidence, rule):
+    with pytest.raises(InputError, match=rule):
+        expected_shortfall(np.array(pnl), confidence)

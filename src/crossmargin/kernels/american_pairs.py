@@ -533,6 +533,24 @@ def american_base_prices(
     return cube[:count, 0], cube[count:, 0]
 
 
+@njit(cache=True, error_model="numpy")
+def _pair_range(
+    pairs: Pairs, i: int, log_return: Row, factor: Row, skews: Row, least_factor: float, most_factor: float
+) -> tuple[float, float]:
+    """Least and greatest deviation of one pair; ``skews`` is empty where no skew moves."""
+    deviation, smile = float(pairs.deviation[i]), float(pairs.smile[i])
+    skew = float(pairs.skew[i]) if skews.size > 0 else 0.0
+    low, high = deviation * min(least_factor, 1.0), deviation * max(most_factor, 1.0)
+    if smile != 0.0 or skew != 0.0:
+        low, high = deviation, deviation
+        for s in range(factor.size):
+            moved = deviation * factor[s] + smile * log_return[s]
+            if skew != 0.0:
+                moved += skew * skews[s]
+            low, high = min(low, moved), max(high, moved)
+    return low, high
+
+
 @njit(cache=True, parallel=True, error_model="numpy")
 def deviation_ranges(
     groups: PairGroups, pairs: Pairs, factors: FactorVectors
@@ -542,21 +560,18 @@ def deviation_ranges(
     Arguments as in ``american_pairs``; a group without pairs has the range from 1 to 1.
     """
     count = groups.starts.size - 1
-    low, high = np.empty(count), np.empty(count)
+    low, high = np.full(count, math.inf), np.zeros(count)
     for g in prange(count):
         factor = factors.volatility_factor[groups.volatility_row[g]]
         log_return = factors.log_return[groups.forward_row[g]]
-        skewed = factors.skew.shape[0] > 0
-        low[g], high[g] = math.inf, 0.0
+        skews = factors.skew[groups.volatility_row[g]] if factors.skew.shape[0] > 0 else factor[:0]
+        least_factor, most_factor = 1.0, 1.0
+        for s in range(factor.size):
+            least_factor, most_factor = min(least_factor, factor[s]), max(most_factor, factor[s])
         for i in range(groups.starts[g], groups.starts[g + 1]):
             least = max(float(pairs.least_deviation[i]), LEAST_DEVIATION)
-            low[g], high[g] = min(low[g], pairs.deviation[i]), max(high[g], pairs.deviation[i])
-            for s in range(factor.size):
-                moved = pairs.deviation[i] * factor[s] + pairs.smile[i] * log_return[s]
-                if skewed:
-                    moved += pairs.skew[i] * factors.skew[groups.volatility_row[g], s]
-                low[g], high[g] = min(low[g], moved), max(high[g], moved)
-            low[g], high[g] = max(low[g], least), max(high[g], least)
+            own = _pair_range(pairs, i, log_return, factor, skews, least_factor, most_factor)
+            low[g], high[g] = min(low[g], max(own[0], least)), max(high[g], max(own[1], least))
         if low[g] > high[g]:
             low[g], high[g] = 1.0, 1.0
     return low, high
