@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["has_jax", "jax_prices", "quantlib_engine", "quantlib_formula"]
 
-RUNS = 5
+RUNS = 31  # enough for threads of other libraries to come to rest
 
 
 def has_jax() -> bool:

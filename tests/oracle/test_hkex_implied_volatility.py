@@ -16,7 +16,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from crossmargin.formats.market.hkex_files import read_hkex_settlements
 from crossmargin.kernels.implied_volatility import VolatilityStatus, implied_volatilities
+from crossmargin.models.market import make_market
+from crossmargin.models.revaluation.settings import RevaluationSettings
+from crossmargin.models.revaluation.snapshot import make_snapshot
+from crossmargin.models.revaluation.surface import option_pairs
 
 DATA = Path(os.environ.get("CROSSMARGIN_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 OPTIONS = DATA / "hk_derivatives" / "hsi_options_settlement_2024-04-24_26.csv"
@@ -66,3 +71,24 @@ def test_every_settlement_price_has_a_volatility_or_a_reason_published(series):
     assert (np.isnan(volatilities) == (statuses == VolatilityStatus.BELOW_INTRINSIC)).all()
     side, future, strike = (series[name].to_numpy() for name in ("side", "future", "strike"))
     assert (side * (future - strike) > 0)[~found].all()
+
+
+def test_the_surface_of_a_market_read_from_the_reports_has_them_too_published(series):
+    """From the two files through market, snapshot and pairs: the same 2,533 of 2,533."""
+    contracts = read_hkex_settlements(futures=FUTURES, options=OPTIONS, underlying="HSI", multiplier=50.0)
+    days = series["trade_date"].unique().sort()
+    levels = {"date": days, "underlying": ["HSI"] * len(days), "close": [17000.0] * len(days)}
+    index = {"underlying": ["HSI"], "kind": ["index"], "currency": ["HKD"]}
+    market = make_market({**contracts, "underlyings": index, "prices": levels}, name="reports")
+    equal = asked = 0
+    for day in days:
+        table = option_pairs(make_snapshot(market, day), RevaluationSettings()).table
+        known = table.select("expiry", "strike", "volatility")
+        at_or_above = pl.col("strike") >= pl.col("future")
+        chosen = series.filter(
+            pl.col("trade_date") == day, pl.col("settlement") >= 20, (pl.col("right") == "C") == at_or_above
+        ).with_columns(pl.col("strike").cast(pl.Float64))
+        both = chosen.join(known, left_on=["last_trading_day", "strike"], right_on=["expiry", "strike"])
+        asked += len(both)
+        equal += int((np.floor(100 * both["volatility"].to_numpy()) == both["iv_pct"].to_numpy()).sum())
+    assert (equal, asked) == (2533, 2533)

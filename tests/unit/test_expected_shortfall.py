@@ -181,6 +181,18 @@ def test_a_what_if_taken_back_is_where_it_began(cube):
     assert tried.change().difference == 0
 
 
+def test_trials_give_the_shortfalls_of_the_trade_they_try(cube):
+    tried = WhatIf(es_margins(POSITIONS, cube), "A")
+    tried.add("0005", 5000)
+    trials = tried.trials()
+    for code, quantity in ((FUTURE, -4), (option_code("P", 17500.0, NEAR), 31)):
+        ours = trials.add(cube.row_of[code], quantity)
+        other = WhatIf(es_margins(POSITIONS, cube), "A")
+        other.add("0005", 5000)
+        after = other.add(code, quantity).shortfalls["after"]
+        np.testing.assert_allclose(ours, after, rtol=0, atol=0.005 + 1e-9)  # the table is rounded to the cent
+
+
 def test_scenarios_that_enter_and_leave_the_tail(cube):
     change = WhatIf(es_margins(POSITIONS, cube), "C").add(FUTURE, 14)  # short becomes long
     for part, (start, stop) in zip(cube.parts, cube.layout.bounds, strict=True):

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64
 from crossmargin.core.amounts import exact_decimals
 from crossmargin.core.rounding import to_minor
 from crossmargin.errors import BadRecord, InputError
+from crossmargin.kernels.incremental_tails import IncrementalTails
 from crossmargin.kernels.tail_means import tail_mean, tail_scenarios
 from crossmargin.models.expected_shortfall.margin import DECIMALS, requirement
 from crossmargin.models.expected_shortfall.tails import account_vector
@@ -127,6 +128,16 @@ class WhatIf:
     def remove(self, trade: str | NewSeries, quantity: int) -> EsChange:
         """Take a quantity away: the opposite of ``add``."""
         return self.add(trade, -quantity)
+
+    def trials(self) -> IncrementalTails:
+        """Return the account as it stands now, bound for trials of one trade in microseconds each.
+
+        ``trials().add(row, quantity)`` gives the expected shortfall of each part, before weights, with that
+        trade; ``row`` is a row of the cube (``cube.row_of``). Nothing is kept; later trades do not reach it.
+        """
+        cube = self._margins.cube
+        tails = np.array([part.tail_count for part in cube.parts], np.int64)
+        return IncrementalTails(self._now, cube.pnl, cube.layout.bounds, tails)
 
     def reset(self) -> None:
         """Forget every trade."""
