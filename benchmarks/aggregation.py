@@ -21,7 +21,7 @@ __all__ = ["bench_aggregation", "bench_what_if"]
 
 BOOK_SEED, CUBE_SEED = 1, 2
 ACCOUNTS: Final = 100_000
-SCIPY_ACCOUNTS, NUMPY_ACCOUNTS, WHAT_IF_ACCOUNTS = 5_000, 500, 5_000
+SCIPY_ACCOUNTS, NUMPY_ACCOUNTS = 5_000, 500
 RUNS, SLOW_RUNS = 7, 3
 TRADES: Final = 1_000
 SCENARIOS: Final = int((PARTS[:, 1] - PARTS[:, 0]).sum())
@@ -174,12 +174,14 @@ class _WhatIf:
 
 
 def _measure_what_if() -> _WhatIf:
-    book, cube = make_book(BOOK_SEED, WHAT_IF_ACCOUNTS), make_cube(CUBE_SEED)
+    book, cube = make_book(BOOK_SEED, ACCOUNTS), make_cube(CUBE_SEED)
     counts = np.diff(book.starts)
     small, large = int(np.argmin(np.abs(counts - 20))), int(np.argmax(counts))
-    pnl = np.zeros((WHAT_IF_ACCOUNTS, STRIDE), cube.dtype)
-    account_tails(book.starts, book.rows, book.quantities, cube, PARTS, TAIL_COUNTS, pnl=pnl)
-    account = IncrementalTails(pnl[small], cube, PARTS, TAIL_COUNTS)
+    held = slice(book.starts[small], book.starts[small + 1])
+    pnl = np.zeros((1, STRIDE), cube.dtype)
+    starts = np.array([0, counts[small]])
+    account_tails(starts, book.rows[held], book.quantities[held], cube, PARTS, TAIL_COUNTS, pnl=pnl)
+    account = IncrementalTails(pnl[0], cube, PARTS, TAIL_COUNTS)
     trades = np.random.default_rng(CUBE_SEED).integers(0, cube.shape[0], TRADES).tolist()
     return _WhatIf(
         hot=_least(lambda: [account.add(77, 3.0) for _ in range(TRADES)], 50 * RUNS) / TRADES,

@@ -20,7 +20,7 @@ import itertools
 
 import numpy as np
 import pytest
-from american_options import Book, QuantLibAmerican
+from american_books import Book, QuantLibAmerican
 
 from crossmargin.kernels.american_boundary import REFERENCE_RULE, AmericanStatus, boundary_prices
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from crossmargin.models.expected_shortfall.margin import EsMargins
     from crossmargin.models.market import Market
     from crossmargin.models.revaluation.cube import ScenarioCube
-    from crossmargin.models.revaluation.pricing import SeriesPricer
+    from crossmargin.models.revaluation.snapshot import Snapshot
     from crossmargin.models.scenarios.scenario_set import ScenarioSet
     from crossmargin.reports.engine import Stage
 
@@ -28,15 +29,16 @@ __all__ = [
     "Grouping",
     "Method",
     "Run",
+    "Source",
     "built",
     "chosen_settings",
-    "cube_of",
     "cube_size",
     "keep",
     "last_day",
     "load_market",
     "margins_by",
-    "no_findings",
+    "open_stored",
+    "require_places",
     "rows_read",
     "set_size",
 ]
@@ -92,15 +94,6 @@ def cube_size(cube: ScenarioCube) -> tuple[str, int]:
     return f"{rows:,} instruments × {columns:,} columns, {cube.pnl.dtype}", cube.pnl.nbytes
 
 
-def no_findings() -> pl.DataFrame:
-    """Return an empty table of findings."""
-    import polars as pl  # noqa: PLC0415
-
-    from crossmargin.models.scenarios.findings import FINDING_SCHEMA  # noqa: PLC0415
-
-    return pl.DataFrame(schema=FINDING_SCHEMA)
-
-
 def last_day(market: Market) -> date:
     """Return the last day with a price."""
     days = market["prices"]["date"]
@@ -115,11 +108,22 @@ def last_day(market: Market) -> date:
 def chosen_settings(
     market: Market, method: Method, path: Path | None, stress_factor: str | None
 ) -> EngineSettings:
-    """Return the settings of a file, or those of the method."""
+    """Return the settings of a file, or those of the method.
+
+    Raises
+    ------
+    InputError
+        If the file is bad, or a stress factor is given that the settings have no use for.
+    """
     from crossmargin.formats.scenario_settings import engine_settings, read_engine_settings  # noqa: PLC0415
 
     factor = stress_factor or _index_factor(market)
-    return read_engine_settings(path, method, factor) if path else engine_settings(method, factor)
+    chosen = read_engine_settings(path, method, factor) if path else engine_settings(method, factor)
+    used = {getattr(part.selection, "factor", None) for part in chosen.scenarios.parts}
+    if stress_factor is not None and stress_factor not in used:
+        rule = "a method with stressed days, and settings that name neither periods nor another factor"
+        raise InputError([BadRecord(file="--stress-factor", line=0, field="", value=stress_factor, rule=rule)])
+    return chosen
 
 
 def _index_factor(market: Market) -> str:
@@ -135,8 +139,8 @@ def _index_factor(market: Market) -> str:
 
 def built(
     run: Run, market: Market, day: date, settings: EngineSettings, out: Path | None
-) -> tuple[pl.DataFrame, ScenarioSet, ScenarioCube]:
-    """Return findings, scenario set and cube, timed; a stored cube of the same key is opened instead of made."""
+) -> tuple[pl.DataFrame, Snapshot, ScenarioSet, ScenarioCube]:
+    """Return findings, marks, scenarios and cube, timed; a stored cube of the same key is opened, not made."""
     from crossmargin.models.revaluation.cube import cube_key, make_cube  # noqa: PLC0415
     from crossmargin.models.revaluation.snapshot import make_snapshot  # noqa: PLC0415
     from crossmargin.models.scenarios.build import scenarios_from_histories  # noqa: PLC0415
@@ -161,7 +165,23 @@ def built(
         cube = run.stage("open cube, unchanged", lambda: open_cube(out / CUBE), cube_size)
     else:
         cube = run.stage("revalue", lambda: make_cube(snapshot, scenarios, revaluation), cube_size)
-    return histories.findings, scenarios, cube
+    return histories.findings, snapshot, scenarios, cube
+
+
+def require_places(market: Path, out: Path | None, findings: Path | None) -> None:
+    """Refuse places that could not be written, before anything is made for them."""
+    bad = []
+    if out is not None and out.exists() and not out.is_dir():
+        bad.append(("--out", out, "a folder, or nothing yet"))
+    if findings is not None and (findings.is_dir() or not findings.resolve().parent.is_dir()):
+        bad.append(("--findings", findings, "a file in a folder that is there"))
+    for flag, path in (("--out", out), ("--findings", findings)):
+        if path is not None and path.resolve().is_relative_to(market.resolve()):
+            bad.append((flag, path, "outside of the market folder, which holds nothing else"))
+    if bad:
+        raise InputError(
+            BadRecord(file=flag, line=0, field="", value=str(path), rule=rule) for flag, path, rule in bad
+        )
 
 
 def keep(run: Run, scenarios: ScenarioSet, cube: ScenarioCube, out: Path) -> None:
@@ -183,52 +203,73 @@ def keep(run: Run, scenarios: ScenarioSet, cube: ScenarioCube, out: Path) -> Non
         )
 
 
-def cube_of(
-    path: Path,
-    as_of: date | None,
-    stored: Path | None,
-    method: Method,
-    settings: Path | None,
-    stress_factor: str | None,
-) -> tuple[Market, ScenarioCube, SeriesPricer]:
-    """Return market, cube and what prices new series: from a stored cube, or made anew.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a cube comes from: a market and, if it was stored, a folder; else what makes it anew."""
 
-    Raises
-    ------
-    InputError
-        If the stored cube was made from other marks, or is of another day than asked for.
-    """
-    from crossmargin.models.revaluation.pricing import SeriesPricer  # noqa: PLC0415
-    from crossmargin.models.revaluation.snapshot import make_snapshot  # noqa: PLC0415
+    market: Path
+    as_of: date | None
+    cube: Path | None
+    method: Method | None
+    settings: Path | None
+    stress_factor: str | None
 
-    market = load_market(path)
-    if stored is None:
-        chosen = chosen_settings(market, method, settings, stress_factor)
-        _, scenarios, cube = built(Run(), market, as_of or last_day(market), chosen, None)
-    else:
-        scenarios, cube = _stored(stored, as_of)
-    snapshot = make_snapshot(market, cube.as_of, stale_days=cube.settings.stale_days)
-    if dict(cube.input_hashes)["market"] != snapshot.content_hash:
-        rule = f"a cube made from the marks of {market.name} on {cube.as_of}; build it again"
-        raise InputError(
-            [BadRecord(file=str(stored), line=0, field="market", value="other marks", rule=rule)]
-        )
-    return market, cube, SeriesPricer(snapshot, scenarios, cube.settings)
+    def open(self) -> tuple[Market, Snapshot, ScenarioSet, ScenarioCube]:
+        """Return market, marks, scenarios and cube: from a stored cube, or made anew.
+
+        Raises
+        ------
+        InputError
+            If the stored cube was made from other marks, is of another day than asked for, or comes with
+            settings to make one anew.
+        """
+        from crossmargin.models.revaluation.snapshot import make_snapshot  # noqa: PLC0415
+
+        if self.cube is not None:
+            self._require_no_settings()
+        market = load_market(self.market)
+        if self.cube is None:
+            chosen = chosen_settings(market, self.method or "blend", self.settings, self.stress_factor)
+            _, snapshot, scenarios, cube = built(Run(), market, self.as_of or last_day(market), chosen, None)
+            return market, snapshot, scenarios, cube
+        scenarios, cube = open_stored(self.cube)
+        if self.as_of not in {None, cube.as_of}:
+            rule = f"{cube.as_of}, the day of the cube"
+            raise InputError([BadRecord(file="--as-of", line=0, field="", value=str(self.as_of), rule=rule)])
+        snapshot = make_snapshot(market, cube.as_of, stale_days=cube.settings.stale_days)
+        if dict(cube.input_hashes)["market"] != snapshot.content_hash:
+            rule = f"a cube made from the marks of {market.name} on {cube.as_of}; build it again"
+            raise InputError(
+                [BadRecord(file=str(self.cube), line=0, field="market", value="other marks", rule=rule)]
+            )
+        return market, snapshot, scenarios, cube
+
+    def _require_no_settings(self) -> None:
+        given = {
+            "--method": self.method,
+            "--settings": self.settings,
+            "--stress-factor": self.stress_factor,
+        }
+        rule = "nothing beside --cube, which has its own"
+        if bad := [
+            BadRecord(file=flag, line=0, field="", value=str(value), rule=rule)
+            for flag, value in given.items()
+            if value is not None
+        ]:
+            raise InputError(bad)
 
 
-def _stored(folder: Path, as_of: date | None) -> tuple[ScenarioSet, ScenarioCube]:
+def open_stored(folder: Path, *, verify: bool = False) -> tuple[ScenarioSet, ScenarioCube]:
+    """Open the scenarios and the cube of a folder; refuse those that do not belong together."""
     from crossmargin.formats.scenario_files import read_scenarios  # noqa: PLC0415
     from crossmargin.store.cubes import open_cube  # noqa: PLC0415
 
-    scenarios, cube = read_scenarios(folder / SCENARIOS), open_cube(folder / CUBE)
+    scenarios, cube = read_scenarios(folder / SCENARIOS), open_cube(folder / CUBE, verify=verify)
     if dict(cube.input_hashes)["scenarios"] != scenarios.content_hash:
         rule = "the scenarios that the cube beside it was made from"
         raise InputError(
             [BadRecord(file=str(folder / SCENARIOS), line=0, field="", value="another set", rule=rule)]
         )
-    if as_of not in {None, cube.as_of}:
-        rule = f"{cube.as_of}, the day of the cube"
-        raise InputError([BadRecord(file="--as-of", line=0, field="", value=str(as_of), rule=rule)])
     return scenarios, cube
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,7 @@ from crossmargin.formats.toml_files import read_toml, shown
 from crossmargin.models.revaluation.settings import RevaluationSettings
 from crossmargin.models.scenarios.build import ScenarioSettings
 from crossmargin.models.scenarios.filtered import FilteredHistorical
-from crossmargin.models.scenarios.history_rules import HistoryRules
+from crossmargin.models.scenarios.history_rules import HistoryRules, require_within
 from crossmargin.models.scenarios.part_rules import AntiProcyclical, PartRules
 from crossmargin.models.scenarios.selection import LookBack, StressPeriods, WorstDays
 
@@ -28,6 +29,8 @@ METHODS: Final = ("fhs", "historical", "stress", "blend")
 """Filtered historical, plain historical, stressed days, or filtered historical and stressed days blended."""
 
 SECTIONS: Final = ("history", "filtering", "look_back", "stress", "parts", "anti_procyclical", "revaluation")
+CONFIDENCE: Final = re.compile(r"0?\.(?=\d*[1-9])\d{1,10}")
+CONFIDENCE_RULE: Final = 'a decimal text above 0 and below 1, of at most 10 digits: "0.994"'
 TOP: Final = ("horizon_days", "horizon_method", "short_histories")
 
 
@@ -50,6 +53,16 @@ class PartChoices:
     weight: float = 0.75
     filter_stressed: bool = False
 
+    def __post_init__(self) -> None:
+        require_within(self, {"weight": (0.0, 1.0)})
+        levels = {name: getattr(self, name) for name in ("confidence", "stress_confidence")}
+        if bad := [
+            BadRecord(file="parts", line=0, field=name, value=level, rule=CONFIDENCE_RULE)
+            for name, level in levels.items()
+            if not CONFIDENCE.fullmatch(level)
+        ]:
+            raise InputError(bad)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
@@ -60,7 +73,7 @@ class EngineSettings:
 
 
 def read_engine_settings(path: str | Path, method: str, factor: str) -> EngineSettings:
-    """Read a settings file; see ``engine_settings``, whose argument ``given`` is the file's content."""
+    """Read a settings file (TOML); its tables and keys are those of ``engine_settings``' argument ``given``."""
     given, _ = read_toml(Path(path))
     return engine_settings(method, factor, given, str(path))
 
@@ -89,6 +102,9 @@ def engine_settings(
     """
     tables = dict(given or {})
     bad = list(_unknown(tables, file))
+    if method not in METHODS:
+        rule = f"one of {', '.join(METHODS)}"
+        bad.append(BadRecord(file=file, line=0, field="method", value=method, rule=rule))
     reader = _Reader(tables, file, bad)
     history = reader.settings(HistoryRules, "history")
     filtering = reader.settings(FilteredHistorical, "filtering")
@@ -97,20 +113,12 @@ def engine_settings(
     stressed = reader.stressed(factor)
     anti = reader.settings(AntiProcyclical, "anti_procyclical", without=("stressed",))
     revaluation = reader.settings(RevaluationSettings, "revaluation")
-    if method not in METHODS:
-        rule = f"one of {', '.join(METHODS)}"
-        bad.append(BadRecord(file=file, line=0, field="method", value=method, rule=rule))
-    if bad or not (history and filtering and look_back and choices and stressed and anti and revaluation):
+    top = reader.top()
+    if bad:
         raise InputError(bad)
-    top: dict[str, Any] = {key: tables[key] for key in TOP if key in tables}
-    parts = reader.collect(lambda: _parts(method, choices, look_back, stressed, filtering)) or ()
-    scenarios = reader.collect(
-        lambda: settings_of_table(
-            ScenarioSettings, top, file, parts=parts, rules=history, anti_procyclical=anti
-        )
-    )
-    if bad or scenarios is None:
-        raise InputError(bad)
+    assert stressed is not None
+    parts = _parts(method, choices, look_back, stressed, filtering)
+    scenarios = replace(top, parts=parts, rules=history, anti_procyclical=anti)
     return EngineSettings(scenarios=scenarios, revaluation=revaluation)
 
 
@@ -139,6 +147,14 @@ class _Reader:
             lambda: settings_of_table(kind, self.table(name), self.file, name, without=without)
         )
 
+    def top(self) -> Any:
+        """Return the settings beside the tables; their parts are not made yet."""
+        given = {key: self.tables[key] for key in TOP if key in self.tables}
+        made = ("rules", "anti_procyclical")
+        return self.collect(
+            lambda: settings_of_table(ScenarioSettings, given, self.file, without=made, parts=())
+        )
+
     def stressed(self, factor: str) -> Selection | None:
         """Return periods where they are given, else the worst days of a factor."""
         table = self.table("stress")
@@ -153,9 +169,12 @@ class _Reader:
         if not _are_periods(table["periods"]):
             self._refuse("stress.periods", table["periods"], "an array of [name, first day, last day]")
             return None
-        periods = tuple((name, first, last) for name, first, last in table["periods"])
-        chosen: Selection | None = self.collect(lambda: StressPeriods(periods=periods))
-        return chosen
+        try:
+            return StressPeriods(periods=tuple((name, first, last) for name, first, last in table["periods"]))
+        except InputError as error:
+            for record in error.records:
+                self._refuse("stress.periods", record.value, record.rule)
+            return None
 
     def _refuse(self, field: str, value: object, rule: str) -> None:
         self.bad.append(BadRecord(file=self.file, line=0, field=field, value=shown(value), rule=rule))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import MISSING, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -52,31 +53,49 @@ def settings_of_table(
         if item.name not in {*without, *fixed}
     }
     bad = []
+    given: dict[str, object] = {}
     for key, value in table.items():
-        name = f"{section}.{key}" if section else key
-        if key not in known:
-            rule = f"one of the keys {', '.join(known)}"
+        rule = _broken_rule(key, value, known)
+        if rule:
+            name = f"{section}.{key}" if section else key
             bad.append(BadRecord(file=file, line=0, field=name, value=shown(value), rule=rule))
-        elif not _fits(value, known[key]):
-            rule = f"a value like {known[key]!r}"
-            bad.append(BadRecord(file=file, line=0, field=name, value=shown(value), rule=rule))
+        else:
+            given[key] = tuple(value) if isinstance(value, list) else value
+    bad += [_in_table(record, file, section) for record in _refused(kind, given, fixed)]
     if bad:
         raise InputError(bad)
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-    try:
-        return kind(**given, **fixed)
-    except InputError as error:
-        raise InputError(
-            replace(record, file=file, field=".".join(filter(None, (section, record.field or record.file))))
-            for record in error.records
-        ) from error
+    return kind(**given, **fixed)
+
+
+def _refused(kind: type, given: Mapping[str, object], fixed: Mapping[str, object]) -> set[BadRecord]:
+    """Return what the settings refuse: they may stop at the first value, so each is tried by itself too."""
+    needed = {item.name for item in fields(kind) if item.default is MISSING and item.name in given}
+    always = {**fixed, **{name: given[name] for name in needed}}
+    refused: set[BadRecord] = set()
+    for chosen in (given, *({key: value} for key, value in given.items())):
+        try:
+            kind(**{**always, **chosen})
+        except InputError as error:
+            refused.update(error.records)
+    return refused
+
+
+def _broken_rule(key: str, value: object, known: Mapping[str, object]) -> str:
+    """Return what should stand there, empty where it does."""
+    if key not in known:
+        return f"one of the keys {', '.join(known)}"
+    return "" if _fits(value, known[key]) else f"a value like {known[key]!r}"
+
+
+def _in_table(record: BadRecord, file: str, section: str) -> BadRecord:
+    return replace(record, file=file, field=".".join(filter(None, (section, record.field or record.file))))
 
 
 def _fits(value: object, like: object) -> bool:
     if isinstance(like, bool) or isinstance(value, bool):
         return isinstance(value, bool) and isinstance(like, bool)
     if isinstance(like, float):
-        return isinstance(value, (int, float))
+        return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
     if isinstance(like, tuple):
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     return isinstance(value, type(like))

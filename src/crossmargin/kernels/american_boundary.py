@@ -61,6 +61,7 @@ INVALID: Final = int(AmericanStatus.INVALID)
 
 ROOT_INVERSE_TAU = 1.0 / math.sqrt(2.0 * math.pi)
 MOST_ITERATIONS = 200
+NEGLIGIBLE = 1e-12
 SAME_POINT = 1e-15  # of the option's life: a point this near a node is on it
 LEAST_BOUNDARY = 1e-3  # of the strike: where the first guess of a boundary that falls towards 0 stops
 
@@ -139,11 +140,12 @@ def _distribution(x: float) -> tuple[float, float]:
 def exercise_case(interest: float, income: float) -> int:
     """Return the status of a put: FOUND where it has one boundary, NEVER_EXERCISED or TWO_BOUNDARIES.
 
-    ``interest`` and ``income`` are rate and yield, of a year or of the option's life.
+    ``interest`` and ``income`` are rate and yield times the years; what is nearer to 0 than ``NEGLIGIBLE``
+    is 0, for early exercise gains no more than that part of the strike.
     """
-    if interest > 0.0 or (interest == 0.0 and income < 0.0):
+    if interest > NEGLIGIBLE or (interest >= -NEGLIGIBLE and income < -NEGLIGIBLE):
         return FOUND
-    return TWO_BOUNDARIES if income < interest else NEVER_EXERCISED
+    return TWO_BOUNDARIES if interest < -NEGLIGIBLE and income < interest else NEVER_EXERCISED
 
 
 @njit(cache=True, error_model="numpy")

@@ -571,7 +571,7 @@ def deviation_ranges(
         for i in range(groups.starts[g], groups.starts[g + 1]):
             least = max(float(pairs.least_deviation[i]), LEAST_DEVIATION)
             own = _pair_range(pairs, i, log_return, factor, skews, least_factor, most_factor)
-            low[g], high[g] = min(low[g], max(own[0], least)), max(high[g], max(own[1], least))
+            low[g], high[g] = min(low[g], max(own[0], least)), max(high[g], own[1], least)
         if low[g] > high[g]:
             low[g], high[g] = 1.0, 1.0
     return low, high

@@ -21,7 +21,7 @@ from crossmargin.kernels.american_pairs import (
     deviation_ranges,
     pair_premiums,
 )
-from crossmargin.kernels.american_premium import fit_premiums
+from crossmargin.kernels.american_premium import PremiumFits, fit_premiums
 from crossmargin.kernels.european_pairs import PairGroups, Pairs, european_base_prices
 from crossmargin.models.revaluation.pair_inputs import (
     factor_vectors,
@@ -32,23 +32,31 @@ from crossmargin.models.revaluation.pair_inputs import (
 from crossmargin.models.revaluation.settings import VOLATILITY_FLOOR, RevaluationSettings
 
 if TYPE_CHECKING:
-    from crossmargin.kernels.american_premium import PremiumFits
     from crossmargin.kernels.european_pairs import FactorVectors
     from crossmargin.models.revaluation.factors import FactorMoves
 
-__all__ = ["AmericanInputs", "american_inputs", "american_prices", "marks_without_premium"]
+__all__ = ["LOWEST", "AmericanInputs", "EarlyExercise", "american_inputs", "with_volatility"]
 
 SETTLED: Final = (int(AmericanStatus.FOUND), int(AmericanStatus.NEVER_EXERCISED))
+
+LOWEST: Final = 0.4
+"""Share of the lowest European volatility of an expiry down to which an American one is looked for."""
+
+NOW: Final = RevaluationSettings()
+DOUBLE: Final = np.dtype(np.float64)
+
+Bases = tuple[Float64[np.ndarray, " pairs"], Float64[np.ndarray, " pairs"]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AmericanInputs:
-    """Arguments of the American kernel."""
+    """Arguments of the American kernel, and today's prices of calls and puts."""
 
     groups: PairGroups
     pairs: Pairs
     vectors: FactorVectors
     premiums: PairPremiums
+    bases: Bases
 
 
 def american_inputs(
@@ -59,21 +67,97 @@ def american_inputs(
     Interest rates and yields stand still in a scenario: the premium is fitted for one rate.
     """
     groups, vectors = factor_vectors(table, moves, dtype, rates=False)
-    pairs = option_pairs_of(table, rows, moves.settings, american_prices(table), dtype)
-    interest, income = _carry(table, moves.settings.decay_days)
-    fits = fit_premiums(interest, income, *deviation_ranges(groups, pairs, vectors))
-    return AmericanInputs(groups, pairs, vectors, _premiums(table, fits, interest, income, dtype))
+    unpriced = option_pairs_of(table, rows, moves.settings, _zeros(table), dtype)
+    low, high = deviation_ranges(groups, unpriced, vectors)
+    exercise = EarlyExercise.of(table, moves.settings.decay_days, low, high)
+    today = exercise if not moves.settings.decay_days else EarlyExercise.now(table)
+    bases = today.prices(table)
+    calls, puts = (np.ascontiguousarray(base, dtype) for base in bases)
+    pairs = unpriced._replace(call_base=calls, put_base=puts)
+    premiums = pair_premiums(exercise.fits, exercise.interest, exercise.income, dtype.type)
+    return AmericanInputs(groups, pairs, vectors, premiums, bases)
 
 
-def _premiums(
-    table: pl.DataFrame,
-    fits: PremiumFits,
-    interest: Float64[np.ndarray, " groups"],
-    income: Float64[np.ndarray, " groups"],
-    dtype: np.dtype,
-) -> PairPremiums:
-    """Return premiums for the kernel; refuse groups for which none could be fitted."""
-    _, first = pair_groups(table)
+@dataclass(frozen=True, slots=True, eq=False)
+class EarlyExercise:
+    """Premiums of early exercise of each group over a range of deviations.
+
+    Parameters
+    ----------
+    fits : PremiumFits
+        Every side settled.
+    interest, income : ndarray of float64, shape (groups,)
+        Rate and yield, each times the years to expiry.
+    """
+
+    fits: PremiumFits
+    interest: Float64[np.ndarray, " groups"]
+    income: Float64[np.ndarray, " groups"]
+
+    @classmethod
+    def of(
+        cls,
+        table: pl.DataFrame,
+        decay_days: float,
+        low: Float64[np.ndarray, " groups"],
+        high: Float64[np.ndarray, " groups"],
+    ) -> EarlyExercise:
+        """Fit the premiums of American pairs for deviations from ``low`` to ``high``.
+
+        Raises
+        ------
+        InputError
+            Listing every group for which none could be fitted.
+        """
+        _, first = pair_groups(table)
+        years, rate = years_left(first, decay_days), first["rate"].to_numpy()
+        interest, income = rate * years, (rate - first["carry"].to_numpy()) * years
+        fits = fit_premiums(interest, income, low, high)
+        _require_settled(first, fits)
+        return cls(fits, interest, income)
+
+    @classmethod
+    def now(cls, table: pl.DataFrame, lowest: float = 1.0) -> EarlyExercise:
+        """Fit them for today's deviations, from ``lowest`` × the least one."""
+        groups, pairs = _unmoved(table)
+        starts = groups.starts[:-1]
+        low = np.minimum.reduceat(pairs.deviation, starts) * lowest
+        return cls.of(table, 0.0, low, np.maximum.reduceat(pairs.deviation, starts))
+
+    def prices(self, table: pl.DataFrame) -> Bases:
+        """Return today's prices of calls and puts."""
+        groups, pairs = _unmoved(table)
+        premiums = pair_premiums(self.fits, self.interest, self.income, np.float64)
+        return american_base_prices(groups, pairs, premiums)
+
+    def marks_without_premium(self, table: pl.DataFrame, volatility: Float64[np.ndarray, " pairs"]) -> Bases:
+        """Return the marks of calls and puts less the premium that each holds at a volatility.
+
+        Parameters
+        ----------
+        table : DataFrame
+            American pairs with forward and marks.
+        volatility : ndarray of float64, shape (pairs,)
+            Where it is NaN the premium at the lowest volatility is taken off.
+        """
+        at = with_volatility(table, volatility)
+        _, pairs = _unmoved(at)
+        legs = pairs.forward_leg, pairs.strike_leg
+        european = european_base_prices(pairs.log_moneyness, pairs.deviation, *legs)
+        calls, puts = (
+            table[f"{name}_mark"].fill_null(np.nan).to_numpy() - (american - plain)
+            for name, american, plain in zip(("call", "put"), self.prices(at), european, strict=True)
+        )
+        return calls, puts
+
+
+def with_volatility(table: pl.DataFrame, volatility: Float64[np.ndarray, " pairs"]) -> pl.DataFrame:
+    """Return pairs with a volatility, at least the lowest there is, and a flat smile."""
+    filled = np.maximum(np.nan_to_num(volatility), VOLATILITY_FLOOR)
+    return table.with_columns(pl.Series("volatility", filled), pl.lit(0.0).alias("smile_slope"))
+
+
+def _require_settled(first: pl.DataFrame, fits: PremiumFits) -> None:
     rows = np.flatnonzero(~np.isin(fits.statuses, SETTLED).all(axis=1)).tolist()
     if rows:
         rule = "rate, yield and volatilities for which early exercise has one boundary"
@@ -84,67 +168,17 @@ def _premiums(
             BadRecord(file="market", line=0, field="american options", value=name, rule=rule)
             for name in names
         )
-    return pair_premiums(fits, interest, income, dtype.type)
 
 
-def _carry(
-    table: pl.DataFrame, decay_days: float
-) -> tuple[Float64[np.ndarray, " groups"], Float64[np.ndarray, " groups"]]:
-    """Return rate and yield of each group, each times the years that are left."""
-    _, first = pair_groups(table)
-    years, rate = years_left(first, decay_days), first["rate"].to_numpy()
-    return rate * years, (rate - first["carry"].to_numpy()) * years
-
-
-def american_prices(
-    table: pl.DataFrame,
-) -> tuple[Float64[np.ndarray, " pairs"], Float64[np.ndarray, " pairs"]]:
-    """Return today's prices of calls and puts of American pairs, each with the premium of early exercise."""
-    groups, pairs = _unmoved(table)
-    low, high = _ranges(groups, pairs.deviation)
-    interest, income = _carry(table, 0.0)
-    premiums = _premiums(
-        table, fit_premiums(interest, income, low, high), interest, income, np.dtype(np.float64)
-    )
-    return american_base_prices(groups, pairs, premiums)
-
-
-def marks_without_premium(
-    table: pl.DataFrame, volatility: Float64[np.ndarray, " pairs"]
-) -> tuple[Float64[np.ndarray, " pairs"], Float64[np.ndarray, " pairs"]]:
-    """Return the marks of calls and puts less the premium that they hold at a volatility.
-
-    Parameters
-    ----------
-    table : DataFrame
-        American pairs with forward, marks and all but ``volatility``.
-    volatility : ndarray of float64, shape (pairs,)
-        Finite.
-    """
-    known = table.with_columns(
-        pl.Series("volatility", np.maximum(volatility, VOLATILITY_FLOOR)), pl.lit(0.0).alias("smile_slope")
-    )
-    _, pairs = _unmoved(known)
-    european = european_base_prices(pairs.log_moneyness, pairs.deviation, pairs.forward_leg, pairs.strike_leg)
-    calls, puts = (
-        known[f"{name}_mark"].fill_null(np.nan).to_numpy() - (american - plain)
-        for name, american, plain in zip(("call", "put"), american_prices(known), european, strict=True)
-    )
-    return calls, puts
-
-
-def _ranges(
-    groups: PairGroups, deviation: Float64[np.ndarray, " pairs"]
-) -> tuple[Float64[np.ndarray, " groups"], Float64[np.ndarray, " groups"]]:
-    starts = groups.starts[:-1]
-    return np.minimum.reduceat(deviation, starts), np.maximum.reduceat(deviation, starts)
+def _zeros(table: pl.DataFrame) -> Bases:
+    nothing = np.zeros(len(table))
+    return nothing, nothing
 
 
 def _unmoved(table: pl.DataFrame) -> tuple[PairGroups, Pairs]:
     """Return groups and pairs in float64 as they stand now, without bases and rows."""
     starts, first = pair_groups(table)
-    nothing, unused = np.zeros(len(first), np.int64), np.zeros(len(table))
+    nothing = np.zeros(len(first), np.int64)
     instruments = 1 + max(int(table[side].fill_null(0).to_numpy().max()) for side in ("call", "put"))
-    rows = np.full(instruments, -1)
-    pairs = option_pairs_of(table, rows, RevaluationSettings(), (unused, unused), np.dtype(np.float64))
+    pairs = option_pairs_of(table, np.full(instruments, -1), NOW, _zeros(table), DOUBLE)
     return PairGroups(starts, nothing, nothing, nothing), pairs

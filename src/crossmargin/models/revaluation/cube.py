@@ -16,10 +16,10 @@ from crossmargin.errors import BadRecord, InputError
 from crossmargin.kernels.american_pairs import american_pairs
 from crossmargin.kernels.european_pairs import european_pairs
 from crossmargin.kernels.linear_rows import linear_rows
-from crossmargin.models.revaluation.american_inputs import american_inputs, american_prices
+from crossmargin.models.revaluation.american_inputs import american_inputs
 from crossmargin.models.revaluation.factors import FactorMoves, distinct_rows
 from crossmargin.models.revaluation.layout import ScenarioLayout, scenario_layout
-from crossmargin.models.revaluation.pair_inputs import base_prices, european_inputs
+from crossmargin.models.revaluation.pair_inputs import european_inputs
 from crossmargin.models.revaluation.settings import RevaluationSettings
 from crossmargin.models.revaluation.snapshot import findings
 from crossmargin.models.revaluation.surface import option_pairs
@@ -132,9 +132,10 @@ def make_cube(
     dtype = np.dtype(settings.precision)
     pnl = np.zeros((int(rows.max()) + 1, moves.layout.stride), dtype)
     _fill_linear(instruments, moves, pnl)
-    fill_options(pairs, rows, moves, pnl)
+    values = fill_options(pairs, rows, moves, pnl)
     kept = instruments.filter(pl.col("row") >= 0)
-    values = _values(kept, pairs, rows)
+    owned = pl.when(pl.col("kind").is_in(["equity", "etf"])).then(pl.col("mark") * pl.col("multiplier"))
+    values += kept.select(owned.otherwise(0.0)).to_series().to_numpy()
     _convert(kept, values, moves, pnl)
     columns = ("instrument", "house", "kind", "underlying", "expiry")
     return ScenarioCube(
@@ -199,37 +200,43 @@ def fill_options(
     rows: Int64[np.ndarray, " instruments"],
     moves: FactorMoves,
     pnl: Float[np.ndarray, "instruments stride"],
-) -> None:
-    """Value options by pairs; ``rows`` gives the row of ``pnl`` for each instrument that a pair names."""
+) -> Float64[np.ndarray, " instruments"]:
+    """Value options by pairs; ``rows`` gives the row of ``pnl`` for each instrument that a pair names.
+
+    Returns
+    -------
+    ndarray of float64, shape (rows of pnl,)
+        Today's value of one contract in its own currency; 0 in rows of others.
+    """
+    values = np.zeros(pnl.shape[0])
     european = _renumbered(pairs.filter(pl.col("style") == "european"))
     if len(european):
         inputs = european_inputs(european, rows, moves, pnl.dtype)
         european_pairs(inputs.groups, inputs.pairs, inputs.vectors, moves.layout.gaps, pnl)
+        _put_values(values, european, rows, inputs.bases)
     american = _renumbered(pairs.filter(pl.col("style") == "american"))
     if len(american):
         stock = american_inputs(american, rows, moves, pnl.dtype)
         american_pairs(stock.groups, stock.pairs, stock.vectors, stock.premiums, moves.layout.gaps, pnl)
+        _put_values(values, american, rows, stock.bases)
+    return values
+
+
+def _put_values(
+    values: Float64[np.ndarray, " rows"],
+    pairs: pl.DataFrame,
+    rows: Int64[np.ndarray, " instruments"],
+    bases: tuple[Float64[np.ndarray, " pairs"], Float64[np.ndarray, " pairs"]],
+) -> None:
+    for name, prices in zip(("call", "put"), bases, strict=True):
+        held = pairs[name].is_not_null().to_numpy()
+        at = rows[pairs[name].drop_nulls().to_numpy()]
+        values[at] = (prices * pairs["multiplier"].to_numpy())[held]
 
 
 def _renumbered(pairs: pl.DataFrame) -> pl.DataFrame:
     """Return pairs with groups numbered from 0 without gaps."""
     return pairs.with_columns(pl.col("group").rle_id().cast(pl.Int64))
-
-
-def _values(
-    kept: pl.DataFrame, pairs: pl.DataFrame, rows: Int64[np.ndarray, " instruments"]
-) -> Float64[np.ndarray, " rows"]:
-    """Return today's value of one unit in its own currency: model price of an option, nothing for a future."""
-    unit = pl.when(pl.col("kind") == "future").then(0.0).otherwise(pl.col("mark") * pl.col("multiplier"))
-    values = kept.select(unit).to_series().to_numpy().copy()
-    for style, prices_of in (("european", base_prices), ("american", american_prices)):
-        of_style = _renumbered(pairs.filter(pl.col("style") == style))
-        if len(of_style):
-            for name, prices in zip(("call", "put"), prices_of(of_style), strict=True):
-                held = of_style[name].is_not_null().to_numpy()
-                at = rows[of_style[name].drop_nulls().to_numpy()]
-                values[at] = (prices * of_style["multiplier"].to_numpy())[held]
-    return values
 
 
 def _convert(

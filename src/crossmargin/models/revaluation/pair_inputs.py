@@ -37,11 +37,12 @@ GROWTH_FLOOR: Final = 1e-4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EuropeanInputs:
-    """Arguments of the European kernel."""
+    """Arguments of the European kernel, and today's prices of calls and puts."""
 
     groups: PairGroups
     pairs: Pairs
     vectors: FactorVectors
+    bases: tuple[Float64[np.ndarray, " pairs"], Float64[np.ndarray, " pairs"]]
 
 
 def european_inputs(
@@ -61,8 +62,8 @@ def european_inputs(
         float32 or float64.
     """
     groups, vectors = factor_vectors(table, moves, dtype)
-    pairs = option_pairs_of(table, rows, moves.settings, base_prices(table), dtype)
-    return EuropeanInputs(groups, pairs, vectors)
+    bases = base_prices(table)
+    return EuropeanInputs(groups, option_pairs_of(table, rows, moves.settings, bases, dtype), vectors, bases)
 
 
 def pair_groups(table: pl.DataFrame) -> tuple[Int64[np.ndarray, " groups+1"], pl.DataFrame]:

@@ -15,7 +15,7 @@ import polars as pl
 from jaxtyping import Bool, Float64, Int64
 
 from crossmargin.kernels.implied_volatility import VolatilityStatus, implied_volatilities
-from crossmargin.models.revaluation.american_inputs import marks_without_premium
+from crossmargin.models.revaluation.american_inputs import LOWEST, EarlyExercise, with_volatility
 from crossmargin.models.revaluation.settings import VOLATILITY_FLOOR
 from crossmargin.models.revaluation.snapshot import DAYS_A_YEAR, findings, interest_rates
 
@@ -203,15 +203,13 @@ def _implied(
     if not american.any():
         return volatility, status
     part = table.filter(pl.Series(american)).with_columns(pl.col("group").rle_id().cast(pl.Int64))
+    exercise = EarlyExercise.now(with_volatility(part, volatility[american]), LOWEST)
     for _ in range(ROUNDS):
         before = volatility[american]
-        after, found = _inverted(part, *marks_without_premium(part, before))
+        after, found = _inverted(part, *exercise.marks_without_premium(part, before))
         volatility[american], status[american] = after, found
-        kept = found == VolatilityStatus.FOUND
-        if (np.abs(after - before)[kept] < SETTLED).all():
+        if (np.abs(after - before)[found == VolatilityStatus.FOUND] < SETTLED).all():
             break
-        part, american[american] = part.filter(pl.Series(kept)), kept
-        part = part.with_columns(pl.col("group").rle_id().cast(pl.Int64))
     return volatility, status
 
 
