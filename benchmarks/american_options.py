@@ -178,11 +178,10 @@ def bench_american_options() -> Table:
             ),
         ],
         [
-            f"QuantLib takes {1e6 * found.quantlib:.1f} µs for one option with its quotes set, on one core; ours "
-            f"runs on {found.cores}.",
+            f"QuantLib takes {1e6 * found.quantlib:.1f} µs for one option on one core; ours runs on {found.cores}.",
             f"Errors: {CHECKED:,} prices of the run against the solver at its finest, in parts of the strike.",
-            f"Sides by class of polynomial, from never exercised to the largest: {kinds}. Ranges of "
-            f"volatilities, which the fits need, take {1e3 * found.ranges:.1f} ms more.",
+            f"Sides by class of polynomial, from never exercised to the largest: {kinds}.",
+            f"Ranges of volatilities, which the fits need, take {1e3 * found.ranges:.1f} ms more.",
         ],
     )
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from aggregation import bench_aggregation, bench_what_if
+from american_options import bench_american_options
+from european import bench_european
 from machine import describe, in_fresh_process, read_bandwidth
 from margin_many import bench_margining
 from market import make_rpf01
@@ -13,6 +16,7 @@ from report import Row, Table, to_markdown
 from span_many import bench_span_margining
 from span_market import make_positional, make_spn
 from span_reading import bench_span_positional, bench_span_xml
+from whole_market import bench_whole_market
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
@@ -34,6 +38,11 @@ def main() -> None:
         bench_span_xml(spn, bandwidth),
         bench_span_positional(positional, bandwidth),
         bench_span_margining(bandwidth),
+        bench_european(bandwidth),
+        bench_american_options(),
+        bench_aggregation(bandwidth),
+        bench_what_if(),
+        bench_whole_market(bandwidth),
     ]
     page = to_markdown(describe(), datetime.now(tz=UTC).date().isoformat(), tables)
     PAGE.parent.mkdir(exist_ok=True)

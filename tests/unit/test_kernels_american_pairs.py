@@ -389,16 +389,16 @@ def test_the_loops_are_vector_code(kind, suffix):
     _, pairs, factors, premiums = arguments(kind, random_book(64, (2,)))
     rows, numbers, real = list(np.ones((8, 64), kind)), premiums.numbers[0, PUT], kind
     moves = (factors.log_return[0], factors.growth[0])
-    terms = np.ones(42, kind)
+    terms, own = np.ones(42, kind), kernels._own(pairs, 0, premiums, 0)
     cases = [
-        (kernels._plain_europeans, 15, (pairs, 0, real(0.1), real(2.0), *moves, rows[0], *rows[1:5])),
-        (kernels._full_europeans, 15, (pairs, 0, real(0.1), real(2.0), *moves, rows[0], rows[5], *rows[1:5])),
+        (kernels._plain_europeans, 15, (own, *moves, rows[0], *rows[1:5])),
+        (kernels._full_europeans, 15, (own, *moves, rows[0], rows[5], *rows[1:5])),
         (kernels._place, 7, (real(1.0), real(0.1), numbers, moves[0], *rows[:4])),
         (kernels._powers_12, 9, (terms, *rows[:3])),
         (kernels._powers_17, 13, (terms, *rows[:3])),
         (kernels._powers_29, 24, (terms, *rows[:3])),
         (kernels._powers_42, 36, (terms, *rows[:3])),
-        (kernels._finish, 10, (pairs, 0, real(100.0), real(100.0), moves[1], *rows[:4])),
+        (kernels._finish, 10, (own, moves[1], *rows[:4])),
     ]
     for function, fewest, values in cases:
         packed = packed_instructions(function, suffix, *values)

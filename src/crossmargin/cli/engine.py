@@ -3,46 +3,39 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import date
-from pathlib import Path  # noqa: TC003  (the parser reads the annotations)
+from datetime import date  # noqa: TC003  (the parser reads the annotations)
+from functools import partial
+from pathlib import Path  # noqa: TC003  (the same)
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from crossmargin.cli.cube_source import CubeSource, open_stored
 from crossmargin.cli.pipeline import (
-    CUBE,
-    SCENARIOS,
     Grouping,
     Method,
     Run,
     built,
     chosen_settings,
-    cube_of,
-    cube_size,
     keep,
     last_day,
     load_market,
     margins_by,
-    no_findings,
+    require_places,
     rows_read,
-    set_size,
 )
-from crossmargin.cli.shared import Format, deliver, printed, require_file
+from crossmargin.cli.shared import Format, all_read, deliver, printed, require_file
+from crossmargin.cli.trades import read_trades
 from crossmargin.errors import BadRecord, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from crossmargin.models.expected_shortfall.margin import EsMargins
     from crossmargin.models.expected_shortfall.what_if import EsChange
-    from crossmargin.models.market import Market
-    from crossmargin.models.revaluation.new_series import NewSeries
+    from crossmargin.models.revaluation.cube import ScenarioCube
 
 __all__ = ["app", "margin", "whatif"]
-
-SERIES = re.compile(
-    r"(?P<underlying>[^/]+)/(?P<expiry>\d{4}-\d{2}-\d{2})/(?P<strike>\d+(\.\d+)?)/(?P<right>[CP])"
-)
-TRADE = re.compile(r"(?P<code>.+):(?P<quantity>[+-]?\d{1,12})")
 
 app = App(name="scenarios", help="Scenario sets and cubes of profit and loss.")
 
@@ -81,11 +74,12 @@ def build(
     """
     from crossmargin.reports.engine import build_report  # noqa: PLC0415
 
+    require_places(market, out, findings)
     run = Run()
     loaded = run.stage("read market", lambda: load_market(market), rows_read)
     day = as_of or last_day(loaded)
     chosen = chosen_settings(loaded, method, settings, stress_factor)
-    found, scenarios, cube = built(run, loaded, day, chosen, out)
+    found, _, scenarios, cube = built(run, loaded, day, chosen, out)
     if out is not None:
         keep(run, scenarios, cube, out)
     if findings is not None:
@@ -104,14 +98,11 @@ def show_cube(cube: Path, /, *, verify: bool = False) -> None:
     verify
         Read every row and compare its hash with the one written.
     """
-    from crossmargin.formats.scenario_files import read_scenarios  # noqa: PLC0415
     from crossmargin.reports.engine import build_report  # noqa: PLC0415
-    from crossmargin.store.cubes import open_cube  # noqa: PLC0415
 
     run = Run()
-    scenarios = run.stage("read scenarios", lambda: read_scenarios(cube / SCENARIOS), set_size)
-    stored = run.stage("open cube", lambda: open_cube(cube / CUBE, verify=verify), cube_size)
-    deliver(printed(build_report(run.stages, scenarios, stored, no_findings())), None)
+    scenarios, stored = open_stored(run, cube, verify=verify)
+    deliver(printed(build_report(run.stages, scenarios, stored)), None)
 
 
 def margin(
@@ -120,7 +111,7 @@ def margin(
     model: Literal["expected-shortfall"] = "expected-shortfall",
     as_of: date | None = None,
     cube: Path | None = None,
-    method: Method = "blend",
+    method: Method | None = None,
     settings: Path | None = None,
     stress_factor: str | None = None,
     by: Grouping = "account",
@@ -142,24 +133,27 @@ def margin(
     cube
         Folder that ``scenarios build`` wrote; without it the cube is made anew.
     method, settings, stress_factor
-        As of ``scenarios build``; only without a cube.
+        As of ``scenarios build``; refused beside a cube, which has its own.
     by
         Whose positions are margined together: each account's, or those of all accounts of an owner or a
         participant, whatever the house.
     account
         Show the breakdown of these accounts (owners, participants) only.
     explain
-        Show the scenarios of the tail and what each position brings.
+        Show the scenarios of the tail and what each position brings, of every account unless some are named.
     format
-        What to print. CSV and Parquet hold a row an account, JSON the whole breakdown of those shown.
+        What to print. JSON always holds the explanation. CSV and Parquet hold a row an account or, of
+        accounts that are named, a row a component.
     out
         Write to this file instead of printing.
     """
     assert model == "expected-shortfall"
     require_file(format, out)
-    loaded, stored, _ = cube_of(market, as_of, cube, method, settings, stress_factor)
+    loaded, _, _, stored = CubeSource(market, as_of, cube, method, settings, stress_factor).open()
     margins = margins_by(loaded, stored, by)
-    deliver(_margin_content(margins, account or [], format, explain=explain, plain=out is not None), out)
+    _require_known("--account", account or [], margins.accounts, f"{by}s with positions")
+    content = _margin_content(margins, by, account or [], format, explain=explain, plain=out is not None)
+    deliver(content, out)
 
 
 def whatif(
@@ -169,7 +163,7 @@ def whatif(
     trade: Annotated[list[str], Parameter(consume_multiple=True)],
     as_of: date | None = None,
     cube: Path | None = None,
-    method: Method = "blend",
+    method: Method | None = None,
     settings: Path | None = None,
     stress_factor: str | None = None,
     by: Grouping = "account",
@@ -195,76 +189,71 @@ def whatif(
         Write to this file instead of printing.
     """
     from crossmargin.models.expected_shortfall.what_if import WhatIf  # noqa: PLC0415
+    from crossmargin.models.revaluation.new_series import NewSeries  # noqa: PLC0415
+    from crossmargin.models.revaluation.pricing import SeriesPricer  # noqa: PLC0415
 
-    trades = _trades(trade)
-    loaded, stored, pricing = cube_of(market, as_of, cube, method, settings, stress_factor)
-    _require_account(loaded, account, by)
+    trades = read_trades(trade)
+    loaded, snapshot, scenarios, stored = CubeSource(
+        market, as_of, cube, method, settings, stress_factor
+    ).open()
+    _require_known("--account", [account], loaded["accounts"][by], f"{by}s of the market")
+    unlisted = any(isinstance(instrument, NewSeries) for instrument, _ in trades)
+    pricing = SeriesPricer(snapshot, scenarios, stored.settings) if unlisted else None
     tried = WhatIf(margins_by(loaded, stored, by), account, pricing)
-    for instrument, quantity in trades:
-        tried.add(instrument, quantity)
-    deliver(_change_content(tried.change(), format, plain=out is not None), out)
+    all_read(*(partial(tried.add, instrument, quantity) for instrument, quantity in trades))
+    deliver(_change_content(tried.change(), stored, by, format, plain=out is not None), out)
 
 
 def _margin_content(
-    margins: EsMargins, accounts: list[str], form: Format, *, explain: bool, plain: bool
+    margins: EsMargins, by: Grouping, accounts: list[str], form: Format, *, explain: bool, plain: bool
 ) -> bytes:
-    from crossmargin.reports.documents import document, frame_bytes  # noqa: PLC0415
+    import polars as pl  # noqa: PLC0415
+
+    from crossmargin.reports.documents import frame_bytes  # noqa: PLC0415
     from crossmargin.reports.engine import es_report, es_totals  # noqa: PLC0415
 
     results = [margins.of(name) for name in accounts]
     if form == "json":
-        return document(results or list(margins), form)
+        shown = results or list(margins)
+        return _json({"by": by, "results": [result.to_dict() for result in shown]})
     if form != "table":
-        return document(results, form) if results else frame_bytes(margins.to_frame(), form)
-    if not results and len(margins.accounts) == 1:
-        results = [margins.of(margins.accounts[0])]
-    shown = [es_report(result, explain=explain) for result in results] or [es_totals(margins)]
-    return printed(*shown, plain=plain)
+        frames = [result.to_frame() for result in results]
+        frame = pl.concat(frames) if frames else margins.to_frame()
+        return frame_bytes(frame.rename({"account": by}), form)
+    totals = [] if results or len(margins.accounts) == 1 else [es_totals(margins, by)]
+    if not results and (explain or not totals):
+        results = list(margins)
+    return printed(*totals, *(es_report(result, explain=explain) for result in results), plain=plain)
 
 
-def _change_content(change: EsChange, form: Literal["table", "json", "csv"], *, plain: bool) -> bytes:
+def _change_content(
+    change: EsChange,
+    cube: ScenarioCube,
+    by: Grouping,
+    form: Literal["table", "json", "csv"],
+    *,
+    plain: bool,
+) -> bytes:
     from crossmargin.reports.documents import frame_bytes  # noqa: PLC0415
     from crossmargin.reports.engine import change_report  # noqa: PLC0415
 
     if form == "json":
-        return (json.dumps(change.to_dict(), indent=2, ensure_ascii=False) + "\n").encode()
+        source = {"as_of": cube.as_of.isoformat(), "cube": cube.key, "data_note": cube.data_note}
+        return _json({"by": by, **change.to_dict(), **source})
     if form == "csv":
-        return frame_bytes(change.to_frame(), form)
-    return printed(change_report(change), plain=plain)
+        return frame_bytes(change.to_frame().rename({"account": by}), form)
+    return printed(change_report(change, cube), plain=plain)
 
 
-def _trades(texts: list[str]) -> list[tuple[str | NewSeries, int]]:
-    """Read trades; list everything that is none."""
-    from crossmargin.models.revaluation.new_series import NewSeries  # noqa: PLC0415
+def _json(content: object) -> bytes:
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
-    trades: list[tuple[str | NewSeries, int]] = []
-    bad = []
-    for text in texts:
-        found = TRADE.fullmatch(text)
-        if found is None:
-            rule = "CODE:QTY, with a whole number"
-            bad.append(BadRecord(file="--trade", line=0, field="", value=text, rule=rule))
-            continue
-        code, quantity = found["code"], int(found["quantity"])
-        series = SERIES.fullmatch(code)
-        try:
-            terms = series and NewSeries(
-                series["underlying"],
-                date.fromisoformat(series["expiry"]),
-                float(series["strike"]),
-                "C" if series["right"] == "C" else "P",
-            )
-        except ValueError:
-            rule = "a day that exists"
-            bad.append(BadRecord(file="--trade", line=0, field="expiry", value=text, rule=rule))
-            continue
-        trades.append((terms or code, quantity))
-    if bad:
+
+def _require_known(flag: str, names: Sequence[str], known: Collection[str], noun: str) -> None:
+    """List every name that is not known."""
+    there = set(known)
+    rule = f"one of the {len(there):,} {noun}"
+    if bad := [
+        BadRecord(file=flag, line=0, field="", value=name, rule=rule) for name in names if name not in there
+    ]:
         raise InputError(bad)
-    return trades
-
-
-def _require_account(market: Market, name: str, by: Grouping) -> None:
-    if name not in set(market["accounts"][by]):
-        rule = f"one of the {len(market['accounts'][by].unique()):,} {by}s of the market"
-        raise InputError([BadRecord(file="--account", line=0, field=by, value=name, rule=rule)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +28,6 @@ __all__ = [
     "Grouping",
     "Method",
     "Run",
-    "Source",
     "built",
     "chosen_settings",
     "cube_size",
@@ -37,7 +35,6 @@ __all__ = [
     "last_day",
     "load_market",
     "margins_by",
-    "open_stored",
     "require_places",
     "rows_read",
     "set_size",
@@ -122,7 +119,9 @@ def chosen_settings(
     used = {getattr(part.selection, "factor", None) for part in chosen.scenarios.parts}
     if stress_factor is not None and stress_factor not in used:
         rule = "a method with stressed days, and settings that name neither periods nor another factor"
-        raise InputError([BadRecord(file="--stress-factor", line=0, field="", value=stress_factor, rule=rule)])
+        raise InputError(
+            [BadRecord(file="--stress-factor", line=0, field="", value=stress_factor, rule=rule)]
+        )
     return chosen
 
 
@@ -173,7 +172,7 @@ def require_places(market: Path, out: Path | None, findings: Path | None) -> Non
     bad = []
     if out is not None and out.exists() and not out.is_dir():
         bad.append(("--out", out, "a folder, or nothing yet"))
-    if findings is not None and (findings.is_dir() or not findings.resolve().parent.is_dir()):
+    if findings is not None and (findings.is_dir() or not _will_be_there(findings.resolve().parent, out)):
         bad.append(("--findings", findings, "a file in a folder that is there"))
     for flag, path in (("--out", out), ("--findings", findings)):
         if path is not None and path.resolve().is_relative_to(market.resolve()):
@@ -182,6 +181,10 @@ def require_places(market: Path, out: Path | None, findings: Path | None) -> Non
         raise InputError(
             BadRecord(file=flag, line=0, field="", value=str(path), rule=rule) for flag, path, rule in bad
         )
+
+
+def _will_be_there(folder: Path, out: Path | None) -> bool:
+    return folder.is_dir() or (out is not None and folder == out.resolve())
 
 
 def keep(run: Run, scenarios: ScenarioSet, cube: ScenarioCube, out: Path) -> None:
@@ -201,76 +204,6 @@ def keep(run: Run, scenarios: ScenarioSet, cube: ScenarioCube, out: Path) -> Non
             lambda: write_cube(cube, out / CUBE),
             lambda _: (CUBE, sum(file.stat().st_size for file in (out / CUBE).iterdir())),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a cube comes from: a market and, if it was stored, a folder; else what makes it anew."""
-
-    market: Path
-    as_of: date | None
-    cube: Path | None
-    method: Method | None
-    settings: Path | None
-    stress_factor: str | None
-
-    def open(self) -> tuple[Market, Snapshot, ScenarioSet, ScenarioCube]:
-        """Return market, marks, scenarios and cube: from a stored cube, or made anew.
-
-        Raises
-        ------
-        InputError
-            If the stored cube was made from other marks, is of another day than asked for, or comes with
-            settings to make one anew.
-        """
-        from crossmargin.models.revaluation.snapshot import make_snapshot  # noqa: PLC0415
-
-        if self.cube is not None:
-            self._require_no_settings()
-        market = load_market(self.market)
-        if self.cube is None:
-            chosen = chosen_settings(market, self.method or "blend", self.settings, self.stress_factor)
-            _, snapshot, scenarios, cube = built(Run(), market, self.as_of or last_day(market), chosen, None)
-            return market, snapshot, scenarios, cube
-        scenarios, cube = open_stored(self.cube)
-        if self.as_of not in {None, cube.as_of}:
-            rule = f"{cube.as_of}, the day of the cube"
-            raise InputError([BadRecord(file="--as-of", line=0, field="", value=str(self.as_of), rule=rule)])
-        snapshot = make_snapshot(market, cube.as_of, stale_days=cube.settings.stale_days)
-        if dict(cube.input_hashes)["market"] != snapshot.content_hash:
-            rule = f"a cube made from the marks of {market.name} on {cube.as_of}; build it again"
-            raise InputError(
-                [BadRecord(file=str(self.cube), line=0, field="market", value="other marks", rule=rule)]
-            )
-        return market, snapshot, scenarios, cube
-
-    def _require_no_settings(self) -> None:
-        given = {
-            "--method": self.method,
-            "--settings": self.settings,
-            "--stress-factor": self.stress_factor,
-        }
-        rule = "nothing beside --cube, which has its own"
-        if bad := [
-            BadRecord(file=flag, line=0, field="", value=str(value), rule=rule)
-            for flag, value in given.items()
-            if value is not None
-        ]:
-            raise InputError(bad)
-
-
-def open_stored(folder: Path, *, verify: bool = False) -> tuple[ScenarioSet, ScenarioCube]:
-    """Open the scenarios and the cube of a folder; refuse those that do not belong together."""
-    from crossmargin.formats.scenario_files import read_scenarios  # noqa: PLC0415
-    from crossmargin.store.cubes import open_cube  # noqa: PLC0415
-
-    scenarios, cube = read_scenarios(folder / SCENARIOS), open_cube(folder / CUBE, verify=verify)
-    if dict(cube.input_hashes)["scenarios"] != scenarios.content_hash:
-        rule = "the scenarios that the cube beside it was made from"
-        raise InputError(
-            [BadRecord(file=str(folder / SCENARIOS), line=0, field="", value="another set", rule=rule)]
-        )
-    return scenarios, cube
 
 
 def margins_by(market: Market, cube: ScenarioCube, by: Grouping) -> EsMargins:

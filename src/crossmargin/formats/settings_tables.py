@@ -32,7 +32,7 @@ def settings_of_table(
     ----------
     kind : dataclass
         The settings. A field takes values of its default's type, a float whole numbers too, and a tuple
-        an array of texts; those without a default take text.
+        an array of texts; those without a default take text and must be in the table.
     table : mapping of str to value
         Of the file.
     file, section : str
@@ -69,7 +69,11 @@ def settings_of_table(
 
 def _refused(kind: type, given: Mapping[str, object], fixed: Mapping[str, object]) -> set[BadRecord]:
     """Return what the settings refuse: they may stop at the first value, so each is tried by itself too."""
-    needed = {item.name for item in fields(kind) if item.default is MISSING and item.name in given}
+    needed = {item.name for item in fields(kind) if item.default is item.default_factory is MISSING} - {
+        *fixed
+    }
+    if needed - {*given}:  # it was refused already
+        return set()
     always = {**fixed, **{name: given[name] for name in needed}}
     refused: set[BadRecord] = set()
     for chosen in (given, *({key: value} for key, value in given.items())):
@@ -84,7 +88,9 @@ def _broken_rule(key: str, value: object, known: Mapping[str, object]) -> str:
     """Return what should stand there, empty where it does."""
     if key not in known:
         return f"one of the keys {', '.join(known)}"
-    return "" if _fits(value, known[key]) else f"a value like {known[key]!r}"
+    if _fits(value, known[key]):
+        return ""
+    return f"a value like {known[key]!r}" if known[key] != "" else "text"
 
 
 def _in_table(record: BadRecord, file: str, section: str) -> BadRecord:

@@ -136,6 +136,17 @@ def _check(
     check_parts(parts, tail_counts, shape[1])
 
 
+def _check_scales(
+    cube: Float[np.ndarray, "instruments columns"] | Int16[np.ndarray, "instruments columns"],
+    scales: Float32[np.ndarray, "instruments spans"] | None,
+) -> None:
+    assert (cube.dtype == np.int16) == (scales is not None), "int16 rows have scales, others have none"
+    if scales is not None:
+        assert scales.dtype == np.float32, "scales are float32"
+        assert scales.shape == (cube.shape[0], cube.shape[1] // SCALE_COLUMNS), "a scale per 64 columns"
+        assert cube.shape[1] % SCALE_COLUMNS == 0, "rows of int16 are whole spans of a scale"
+
+
 def account_tails(
     starts: Int64[np.ndarray, " accounts+1"],
     rows: Int32[np.ndarray, " positions"],
@@ -182,10 +193,7 @@ def account_tails(
     kind = np.float64 if cube.dtype == np.float64 else np.float32
     parts, tail_counts = np.asarray(parts, np.int64), np.asarray(tail_counts, np.int64)
     _check(starts, rows, quantities, cube.shape, parts, tail_counts)
-    assert (cube.dtype == np.int16) == (scales is not None), "int16 rows have scales, others have none"
-    if scales is not None:
-        assert scales.shape == (cube.shape[0], cube.shape[1] // SCALE_COLUMNS), "a scale per 64 columns"
-        assert cube.shape[1] % SCALE_COLUMNS == 0, "rows of int16 are whole spans of a scale"
+    _check_scales(cube, scales)
     width = TILE_BYTES // np.dtype(kind).itemsize
     columns = max(cube.shape[1], width)
     wide_scales = NO_SCALES if scales is None else _widened(scales, columns // SCALE_COLUMNS)

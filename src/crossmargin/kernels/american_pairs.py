@@ -9,7 +9,7 @@ where the unit is the strike of a put and the spot of a call. The tail takes the
 polynomial does not reach: far from the boundary, where it is below 3e-7 of the strike, and beyond it, where
 exercise is worth more. So there is neither a branch nor a table.
 
-Cost of a pair in one scenario: that of the European pair, a division, and for each side 34 to 63 additions
+Cost of a pair in one scenario: that of the European pair, a division, and for each side 32 to 62 additions
 and multiplications by the class of its polynomial. The steps are loops of their own over a block of scenarios
 that stays in the nearest cache: a processor looks ahead over so many operations only, and short chains of
 them overlap where one long chain would be waited for; and the coefficients of a step fit the registers.
@@ -20,7 +20,7 @@ One thread writes a row, so that the number of threads changes no bit.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
@@ -68,11 +68,31 @@ __all__ = [
     "pair_premiums",
 ]
 
-BLOCK = 2048  # scenarios: long loops pay for what starting one takes, and the rows stay near
+BLOCK = 512  # scenarios: long loops pay for what starting one takes, and the rows stay near
 TAIL_POWER = TAIL * math.log2(math.e)
 LEAST_POWER = -126.0  # what is left of a premium then is below 1e-37 of the strike
 
-Place: TypeAlias = "tuple[Real, Real, Real, Real]"
+
+class Own(NamedTuple):
+    """Numbers of one pair, in the type of the cube: what a step takes instead of all arrays of all pairs."""
+
+    moneyness: Real
+    deviation: Real
+    least: Real
+    smile: Real
+    skew: Real
+    forward_leg: Real
+    strike_leg: Real
+    strike: Real
+    spot: Real
+    call_start: Real
+    put_start: Real
+    middle: Real
+    scale: Real
+    call_scale: Real
+    call_base: Real
+    put_scale: Real
+    put_base: Real
 
 
 class Scratch(NamedTuple):
@@ -117,10 +137,7 @@ def pair_premiums(
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def _plain_europeans(
-    pairs: Pairs,
-    i: int,
-    middle: Real,
-    scale: Real,
+    own: Own,
     log_return: Row,
     growth: Row,
     factor: Row,
@@ -131,23 +148,21 @@ def _plain_europeans(
 ) -> None:
     """Fill European prices, t and the reciprocal of the deviation: forward and level of volatility move."""
     numbers = _numbers(call)
-    one, least = call.dtype.type(1.0), max(pairs.least_deviation[i], call.dtype.type(LEAST_DEVIATION))
-    moneyness, deviation = pairs.log_moneyness[i], pairs.deviation[i]
-    forward_leg, strike_leg = pairs.forward_leg[i], pairs.strike_leg[i]
+    one, middle, scale = call.dtype.type(1.0), own.middle, own.scale
+    twice = (scale + scale) * middle
+    moneyness, deviation, least = own.moneyness, own.deviation, own.least
+    forward_leg, strike_leg = own.forward_leg, own.strike_leg
     for s in range(call.size):
         moved = max(deviation * factor[s], least)
         prices = _prices(moneyness + log_return[s], moved, forward_leg * growth[s], strike_leg, numbers)
         call[s], put[s] = prices
         inverse[s] = one / moved
-        t[s] = min(max((moved - middle) / (moved + middle) * scale, -one), one)
+        t[s] = min(max(scale - twice / (moved + middle), -one), one)
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def _full_europeans(
-    pairs: Pairs,
-    i: int,
-    middle: Real,
-    scale: Real,
+    own: Own,
     log_return: Row,
     growth: Row,
     factor: Row,
@@ -159,49 +174,48 @@ def _full_europeans(
 ) -> None:
     """Fill European prices, t and the reciprocal of the deviation: smile and skew move too."""
     numbers = _numbers(call)
-    one, least = call.dtype.type(1.0), max(pairs.least_deviation[i], call.dtype.type(LEAST_DEVIATION))
-    moneyness, deviation, smile, skew = (
-        pairs.log_moneyness[i], pairs.deviation[i], pairs.smile[i], pairs.skew[i]
+    one, middle, scale = call.dtype.type(1.0), own.middle, own.scale
+    twice = (scale + scale) * middle
+    moneyness, deviation, least, smile, skew = (
+        own.moneyness, own.deviation, own.least, own.smile, own.skew
     )  # fmt: skip
-    forward_leg, strike_leg = pairs.forward_leg[i], pairs.strike_leg[i]
+    forward_leg, strike_leg = own.forward_leg, own.strike_leg
     for s in range(call.size):
         moved = max(deviation * factor[s] + smile * log_return[s] + skew * skews[s], least)
         prices = _prices(moneyness + log_return[s], moved, forward_leg * growth[s], strike_leg, numbers)
         call[s], put[s] = prices
         inverse[s] = one / moved
-        t[s] = min(max((moved - middle) / (moved + middle) * scale, -one), one)
+        t[s] = min(max(scale - twice / (moved + middle), -one), one)
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def _place(
     sign: Real, start: Real, c: Row, log_return: Row, t: Row, inverse: Row, inside: Row, power: Row
 ) -> None:
-    """Fill u, clipped, and what the tail takes from the power."""
-    b0, b1, b2, b3, b4 = (
-        c[BOUNDARY], c[BOUNDARY + 1], c[BOUNDARY + 2], c[BOUNDARY + 3], c[BOUNDARY + 4]
-    )  # fmt: skip
+    """Fill u, clipped, and how far it was outside."""
+    b0, b1, b2, b3 = c[BOUNDARY], c[BOUNDARY + 1], c[BOUNDARY + 2], c[BOUNDARY + 3]
     h0, h1, h2 = c[DEPTH], c[DEPTH + 1], c[DEPTH + 2]
-    one, tail = power.dtype.type(1.0), power.dtype.type(TAIL_POWER)
+    one = power.dtype.type(1.0)
     for s in range(t.size):
         x = t[s]
-        boundary, depth = (((b4 * x + b3) * x + b2) * x + b1) * x + b0, (h2 * x + h1) * x + h0
+        boundary, depth = ((b3 * x + b2) * x + b1) * x + b0, (h2 * x + h1) * x + h0
         u = ((sign * log_return[s] + start) * inverse[s] + boundary) * depth - one
         clipped = min(max(u, -one), one)
         inside[s] = clipped
-        power[s] = tail * abs(u - clipped)
+        power[s] = abs(u - clipped)
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def _powers_12(c: Row, t: Row, inside: Row, power: Row) -> None:
-    """Turn the tail into the power of two, by the polynomial of the first class."""
+    """Turn the distance outside into the power of two, by the polynomial of the first class."""
     c0, c1, c2, c3, d0, d1, d2 = c[0], c[1], c[2], c[3], c[4], c[5], c[6]
     e0, e1, e2, f0, f1 = c[7], c[8], c[9], c[10], c[11]
-    least = power.dtype.type(LEAST_POWER)
+    least, tail = power.dtype.type(LEAST_POWER), power.dtype.type(TAIL_POWER)
     for s in range(t.size):
         x, u = t[s], inside[s]
         p0, p1 = ((c3 * x + c2) * x + c1) * x + c0, (d2 * x + d1) * x + d0
         p2, p3 = (e2 * x + e1) * x + e0, f1 * x + f0
-        power[s] = max(((p3 * u + p2) * u + p1) * u + p0 - power[s], least)
+        power[s] = max(((p3 * u + p2) * u + p1) * u + (p0 - tail * power[s]), least)
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -210,12 +224,12 @@ def _powers_17(c: Row, t: Row, inside: Row, power: Row) -> None:
     c0, c1, c2, c3, c4, c5 = c[0], c[1], c[2], c[3], c[4], c[5]
     d0, d1, d2, d3, d4 = c[6], c[7], c[8], c[9], c[10]
     e0, e1, e2, e3, f0, f1 = c[11], c[12], c[13], c[14], c[15], c[16]
-    least = power.dtype.type(LEAST_POWER)
+    least, tail = power.dtype.type(LEAST_POWER), power.dtype.type(TAIL_POWER)
     for s in range(t.size):
         x, u = t[s], inside[s]
         p0 = ((((c5 * x + c4) * x + c3) * x + c2) * x + c1) * x + c0
         p1, p2 = (((d4 * x + d3) * x + d2) * x + d1) * x + d0, ((e3 * x + e2) * x + e1) * x + e0
-        power[s] = max((((f1 * x + f0) * u + p2) * u + p1) * u + p0 - power[s], least)
+        power[s] = max((((f1 * x + f0) * u + p2) * u + p1) * u + (p0 - tail * power[s]), least)
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -223,11 +237,12 @@ def _powers_29(c: Row, t: Row, inside: Row, power: Row) -> None:
     """Do the same for the third class: first the higher powers of u, then the others."""
     e0, e1, e2, e3, e4, e5 = c[15], c[16], c[17], c[18], c[19], c[20]
     f0, f1, f2, f3, f4, g0, g1, g2 = c[21], c[22], c[23], c[24], c[25], c[26], c[27], c[28]
+    tail = power.dtype.type(TAIL_POWER)
     for s in range(t.size):
         x, u = t[s], inside[s]
         p2 = ((((e5 * x + e4) * x + e3) * x + e2) * x + e1) * x + e0
         p3, p4 = (((f4 * x + f3) * x + f2) * x + f1) * x + f0, (g2 * x + g1) * x + g0
-        power[s] = ((p4 * u + p3) * u + p2) * (u * u) - power[s]
+        power[s] = ((p4 * u + p3) * u + p2) * (u * u) - tail * power[s]
     c0, c1, c2, c3, c4, c5, c6, c7 = c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
     d0, d1, d2, d3, d4, d5, d6 = c[8], c[9], c[10], c[11], c[12], c[13], c[14]
     least = power.dtype.type(LEAST_POWER)
@@ -243,11 +258,12 @@ def _powers_42(c: Row, t: Row, inside: Row, power: Row) -> None:
     """Do the same for the fourth class, in three steps."""
     f0, f1, f2, f3, f4, f5, f6 = c[27], c[28], c[29], c[30], c[31], c[32], c[33]
     g0, g1, g2, g3, g4, h0, h1, h2 = c[34], c[35], c[36], c[37], c[38], c[39], c[40], c[41]
+    tail = power.dtype.type(TAIL_POWER)
     for s in range(t.size):
         x, u = t[s], inside[s]
         p3 = (((((f6 * x + f5) * x + f4) * x + f3) * x + f2) * x + f1) * x + f0
         p4, p5 = (((g4 * x + g3) * x + g2) * x + g1) * x + g0, (h2 * x + h1) * x + h0
-        power[s] = ((p5 * u + p4) * u + p3) * (u * u * u) - power[s]
+        power[s] = ((p5 * u + p4) * u + p3) * (u * u * u) - tail * power[s]
     d0, d1, d2, d3, d4, d5, d6, d7, d8 = c[10], c[11], c[12], c[13], c[14], c[15], c[16], c[17], c[18]
     e0, e1, e2, e3, e4, e5, e6, e7 = c[19], c[20], c[21], c[22], c[23], c[24], c[25], c[26]
     for s in range(t.size):
@@ -289,20 +305,10 @@ def _powers(
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
-def _finish(
-    pairs: Pairs,
-    i: int,
-    strike: Real,
-    spot: Real,
-    growth: Row,
-    call_power: Row,
-    put_power: Row,
-    call: Row,
-    put: Row,
-) -> None:
+def _finish(own: Own, growth: Row, call_power: Row, put_power: Row, call: Row, put: Row) -> None:
     """Turn European prices and powers of the premiums into the P&L of both sides."""
-    call_scale, put_scale = pairs.call_scale[i], pairs.put_scale[i]
-    call_base, put_base = call_scale * pairs.call_base[i], put_scale * pairs.put_base[i]
+    strike, spot, call_scale, put_scale = own.strike, own.spot, own.call_scale, own.put_scale
+    call_base, put_base = call_scale * own.call_base, put_scale * own.put_base
     for s in range(call.size):
         moved = spot * growth[s]
         exercised = moved - strike
@@ -325,25 +331,38 @@ def _scratch(cube: Cube) -> Scratch:
 
 
 @njit(cache=True, error_model="numpy")
-def _levels(pairs: Pairs, i: int, premiums: PairPremiums, group: int) -> Place:
-    """Strike, spot, and where the call's and the put's u start, in the type of the pairs."""
+def _own(pairs: Pairs, i: int, premiums: PairPremiums, group: int) -> Own:
+    """Numbers of pair i; both sides of a group share the range of deviations, so middle and scale."""
     real = pairs.forward_leg.dtype.type
-    interest, income = premiums.interest[group], premiums.income[group]
+    interest, income, numbers = premiums.interest[group], premiums.income[group], premiums.numbers[group]
     moneyness = pairs.log_moneyness[i] - (interest - income)
-    return (
+    side = PUT if premiums.classes[group, PUT] > 0 else CALL
+    return Own(
+        pairs.log_moneyness[i],
+        pairs.deviation[i],
+        max(pairs.least_deviation[i], real(LEAST_DEVIATION)),
+        pairs.smile[i],
+        pairs.skew[i],
+        pairs.forward_leg[i],
+        pairs.strike_leg[i],
         real(pairs.strike_leg[i] * math.exp(interest)),
         real(pairs.forward_leg[i] * math.exp(income)),
-        real(-moneyness - premiums.numbers[group, CALL, START]),
-        real(moneyness - premiums.numbers[group, PUT, START]),
+        real(-moneyness - numbers[CALL, START]),
+        real(moneyness - numbers[PUT, START]),
+        max(numbers[side, MIDDLE], real(LEAST_DEVIATION)),
+        numbers[side, SCALE],
+        pairs.call_scale[i],
+        pairs.call_base[i],
+        pairs.put_scale[i],
+        pairs.put_base[i],
     )
 
 
 @njit(cache=True, error_model="numpy")
 def _premium_block(
-    pairs: Pairs,
-    i: int,
-    premiums: PairPremiums,
-    group: int,
+    own: Own,
+    classes: Int64[np.ndarray, " 2"],
+    numbers: Float[np.ndarray, "2 numbers"],
     log_return: Row,
     growth: Row,
     scratch: Scratch,
@@ -351,9 +370,7 @@ def _premium_block(
     put: Row,
 ) -> None:
     """Add the premiums to the European prices of a block, and take the P&L."""
-    strike, spot, call_start, put_start = _levels(pairs, i, premiums, group)
-    one = call.dtype.type(1.0)
-    classes, numbers = premiums.classes[group], premiums.numbers[group]
+    one, call_start, put_start = call.dtype.type(1.0), own.call_start, own.put_start
     t, inverse, inside = scratch.t[: call.size], scratch.inverse[: call.size], scratch.inside[: call.size]
     call_power = put_power = scratch.none[: call.size]
     if classes[CALL] > 0:
@@ -362,15 +379,7 @@ def _premium_block(
     if classes[PUT] > 0:
         put_power = scratch.put_power[: call.size]
         _powers(classes[PUT], one, put_start, numbers[PUT], log_return, t, inverse, inside, put_power)
-    _finish(pairs, i, strike, spot, growth, call_power, put_power, call, put)
-
-
-@njit(cache=True, error_model="numpy")
-def _t_scale(premiums: PairPremiums, group: int) -> tuple[Real, Real]:
-    """Middle and scale of t: both sides of a group share the range of deviations."""
-    side = PUT if premiums.classes[group, PUT] > 0 else CALL
-    middle, scale = premiums.numbers[group, side, MIDDLE], premiums.numbers[group, side, SCALE]
-    return max(middle, premiums.numbers.dtype.type(LEAST_DEVIATION)), scale
+    _finish(own, growth, call_power, put_power, call, put)
 
 
 @njit(cache=True, error_model="numpy")
@@ -393,15 +402,19 @@ def _plain_task(
         forward, volatility = groups.forward_row[group], groups.volatility_row[group]
         log_returns, growths = factors.log_return[forward], factors.growth[forward]
         all_factors = factors.volatility_factor[volatility]
-        middle, scale = _t_scale(premiums, group)
+        own, classes, numbers = (
+            _own(pairs, i, premiums, group),
+            premiums.classes[group],
+            premiums.numbers[group],
+        )
         for start in range(0, cube.shape[1], BLOCK):
             end = min(start + BLOCK, cube.shape[1])
             call, put = calls[start:end], puts[start:end]
             t, inverse = scratch.t[: end - start], scratch.inverse[: end - start]
             log_return, growth = log_returns[start:end], growths[start:end]
             factor = all_factors[start:end]
-            _plain_europeans(pairs, i, middle, scale, log_return, growth, factor, call, put, t, inverse)
-            _premium_block(pairs, i, premiums, group, log_return, growth, scratch, call, put)
+            _plain_europeans(own, log_return, growth, factor, call, put, t, inverse)
+            _premium_block(own, classes, numbers, log_return, growth, scratch, call, put)
         _clear(calls, gaps)
         _clear(puts, gaps)
 
@@ -428,15 +441,19 @@ def _full_task(
         all_skews = factors.skew[volatility] if factors.skew.shape[0] > 0 else still
         log_returns, growths = factors.log_return[forward], factors.growth[forward]
         all_factors = factors.volatility_factor[volatility]
-        middle, scale = _t_scale(premiums, group)
+        own, classes, numbers = (
+            _own(pairs, i, premiums, group),
+            premiums.classes[group],
+            premiums.numbers[group],
+        )
         for start in range(0, cube.shape[1], BLOCK):
             end = min(start + BLOCK, cube.shape[1])
             call, put = calls[start:end], puts[start:end]
             t, inverse = scratch.t[: end - start], scratch.inverse[: end - start]
             log_return, growth = log_returns[start:end], growths[start:end]
             factor, skews = all_factors[start:end], all_skews[start:end]
-            _full_europeans(pairs, i, middle, scale, log_return, growth, factor, skews, call, put, t, inverse)
-            _premium_block(pairs, i, premiums, group, log_return, growth, scratch, call, put)
+            _full_europeans(own, log_return, growth, factor, skews, call, put, t, inverse)
+            _premium_block(own, classes, numbers, log_return, growth, scratch, call, put)
         _clear(calls, gaps)
         _clear(puts, gaps)
 

@@ -6,7 +6,7 @@ v = σ√T. Its logarithm is close to a polynomial of low degree in
     t = (v − m) / (v + m) · scale                       from −1 to 1 over the deviations asked for
     u = ((ln S/K − ln b₀) / v + M(t)) · h(t) − 1         from −1 at the boundary to 1 where the premium ends
 
-where b₀ is the boundary at expiry over the strike, M (degree 4) its distance from today's boundary in
+where b₀ is the boundary at expiry over the strike, M (degree 3) its distance from today's boundary in
 deviations and h (degree 2) twice the reciprocal of the depth, in deviations, at which the premium falls below
 ``END``. Neither t nor u needs a logarithm of the volatility, and a deviation that a smile has moved is as
 good as any other. A call is the put with spot and strike, rate and yield exchanged.
@@ -60,13 +60,13 @@ CLASS_DEGREES: Final = (
     (7, 6, 5, 4, 2),
     (9, 8, 7, 6, 4, 2),
 )  # of t beside each power of u
-BOUNDARY_DEGREE, DEPTH_DEGREE = 4, 2
-MIDDLE, SCALE, START, BOUNDARY, DEPTH, TERMS = 0, 1, 2, 3, 8, 11
+BOUNDARY_DEGREE, DEPTH_DEGREE = 3, 2
+MIDDLE, SCALE, START, BOUNDARY, DEPTH, TERMS = 0, 1, 2, 3, 7, 10
 NUMBERS = TERMS + sum(degree + 1 for degree in CLASS_DEGREES[-1])
 END = 3e-7  # of the strike: the premium at u = 1
 TAIL = 8.0  # e-folds that the premium loses a unit of u beyond 1
 LEAST_PREMIUM = 1e-7  # of the strike: least weight of a point, and what a logarithm starts from
-GOOD_RMS, GOOD_MOST = 8e-7, 8e-6  # of the strike, at the points of the fit
+GOOD_RMS, GOOD_MOST = 1e-6, 8e-6  # of the strike, at the points of the fit
 MOST_WEIGHT = 4.0  # a call's error counts in parts of the strike up to a spot of so many strikes
 LEAST_DEPTH, MOST_DEPTH, HALVINGS = 0.25, 24.0, 14
 NARROWEST = 1.01  # least ratio of the greatest deviation of a fit to its middle

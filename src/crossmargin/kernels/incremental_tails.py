@@ -116,7 +116,7 @@ class IncrementalTails:
     vector : ndarray of float32 or float64, shape (columns,)
         The account's gain (+) or loss (−) by scenario: a row of what ``account_tails`` stores. Copied.
     cube : ndarray of the same type, shape (instruments, columns)
-        Gain (+) or loss (−) of one unit of each instrument; contiguous. Not copied: must not be changed in size.
+        Gain (+) or loss (−) of one unit of each instrument; contiguous. Not copied.
     parts : ndarray of int64, shape (parts, 2)
         First column of each part and the column after its last.
     tail_counts : ndarray of int64, shape (parts,)
@@ -124,10 +124,9 @@ class IncrementalTails:
 
     Notes
     -----
-    In float64 the results are those of the whole book with the trade appended, to the last bit. In float32
-    as well, as long as the quantity is a float32 number; either way a result of ``account_tails`` in float32
-    is within (positions + 2) × 2^-24 × Σ |quantity × gain| of the exact one in each scenario, hence also its
-    expected shortfall with the largest such sum of a scenario.
+    The results are those of ``account_tails`` for the book with the trade appended, to the last bit. In
+    float32 a scenario's result is within (positions + 2) × 2^-24 × Σ |quantity × gain| of the exact one (to
+    first order in 2^-24), hence an expected shortfall within the largest such bound of its part.
     """
 
     def __init__(

@@ -16,6 +16,6 @@ def half_away(amount: float) -> float:
     """Round to the nearest integer, a half away from zero; bit for bit ``core.rounding.half_away``."""
     whole = np.trunc(amount)
     slack = min(abs(amount) * TIE_SLACK, TIE_SLACK_MAX)
-    if abs(amount - whole) >= 0.5 - slack:
-        whole += 1.0 if amount > 0 else -1.0
-    return whole + 0.0
+    away = 1.0 if amount > 0 else -1.0
+    step = away if abs(amount - whole) >= 0.5 - slack else 0.0  # no branch: every second guess would be wrong
+    return whole + step + 0.0

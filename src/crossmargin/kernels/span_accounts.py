@@ -246,12 +246,12 @@ def _scan_net(held: Held, contracts: Contracts, first: int, desk: Desk, results:
     """Scan the portfolios of a block, netted by series: sums, scan risk, active scenario."""
     starts, rows, long, short = held.starts, held.series, held.long, held.short
     all_sums, all_losses = desk.sums, contracts.losses
-    components, active = results.components, results.active
+    risk, active = results.components[SCAN], results.active
     for portfolio in range(held.commodity.size):
         sums = all_sums[portfolio]
         for i in range(starts[portfolio], starts[portfolio + 1]):
             add_losses(sums, long[i] - short[i], all_losses[rows[i]])
-        components[SCAN, first + portfolio] = scan_risk(sums)
+        risk[first + portfolio] = scan_risk(sums)
         active[first + portfolio] = worst_scenario(sums)
 
 
@@ -260,18 +260,24 @@ def _scan_gross(
     held: Held, contracts: Contracts, basis: int, first: int, desk: Desk, results: Results
 ) -> None:
     """Do the same where nothing nets: all longs and all shorts at their worst, or every contract by itself."""
-    components, active, minimum = results.components, results.active, contracts.minimum
+    starts, rows, longs, shorts = held.starts, held.series, held.long, held.short
+    all_losses, minimum, sums = contracts.losses, contracts.minimum, desk.sums
+    risk, active = results.components[SCAN], results.active
+    gains, bought, sold = np.zeros(16), np.zeros(16), np.zeros(16)
     for portfolio in range(held.commodity.size):
-        longs, shorts, each = np.zeros(16), np.zeros(16), 0.0
-        for i in range(held.starts[portfolio], held.starts[portfolio + 1]):
-            losses, long, short = contracts.losses[held.series[i]], held.long[i], held.short[i]
-            add_losses(longs, long, losses)
-            add_losses(shorts, -short, losses)
-            short_risk = max(scan_risk(-losses), minimum[held.series[i]])
+        bought[:], sold[:], each = 0.0, 0.0, 0.0
+        for i in range(starts[portfolio], starts[portfolio + 1]):
+            losses, long, short = all_losses[rows[i]], longs[i], shorts[i]
+            add_losses(bought, long, losses)
+            add_losses(sold, -short, losses)
+            gains[:] = 0.0
+            add_losses(gains, -1.0, losses)
+            short_risk = max(scan_risk(gains), minimum[rows[i]])
             each += long * scan_risk(losses) + short * max(short_risk, 0.0)
-        desk.sums[portfolio] = longs + shorts
-        by_side = scan_risk(longs) + scan_risk(shorts)
-        components[SCAN, first + portfolio] = each if basis == PER_CONTRACT else by_side
+        add_losses(sums[portfolio], 1.0, bought)
+        add_losses(sums[portfolio], 1.0, sold)
+        by_side = scan_risk(bought) + scan_risk(sold)
+        risk[first + portfolio] = each if basis == PER_CONTRACT else by_side
         active[first + portfolio] = -1
 
 
@@ -279,20 +285,29 @@ def _scan_gross(
 def _lay_deltas(held: Held, contracts: Contracts, gross: bool, desk: Desk) -> None:
     """Lay the deltas out by month; on a gross basis both sides add up, as nothing nets."""
     starts, rows, long, short = held.starts, held.series, held.long, held.short
-    deltas, slots, losses = contracts.delta, contracts.slot, contracts.losses
-    begin, whole, left, slot_sums = desk.slot_starts, desk.whole, desk.left, desk.slot_sums
+    deltas, slots = contracts.delta, contracts.slot
+    begin, whole, left = desk.slot_starts, desk.whole, desk.left
     for portfolio in range(held.commodity.size):
         for i in range(starts[portfolio], starts[portfolio + 1]):
             series = rows[i]
-            slot = begin[portfolio] + slots[series]
             if gross:
-                whole[slot] += abs((long[i] + short[i]) * deltas[series])
+                delta = abs((long[i] + short[i]) * deltas[series])
             else:
-                whole[slot] += (long[i] - short[i]) * deltas[series]
-            if slot_sums.shape[0]:
-                add_losses(slot_sums[slot], long[i] - short[i], losses[series])
+                delta = (long[i] - short[i]) * deltas[series]
+            whole[begin[portfolio] + slots[series]] += delta
     for slot in range(begin[held.commodity.size]):
         left[slot] = whole[slot]
+
+
+@njit(cache=True, error_model="numpy")
+def _lay_losses(held: Held, contracts: Contracts, desk: Desk) -> None:
+    """Lay the scan sums out by month, for spreads that name a tier."""
+    starts, rows, long, short = held.starts, held.series, held.long, held.short
+    slots, losses, begin, slot_sums = contracts.slot, contracts.losses, desk.slot_starts, desk.slot_sums
+    for portfolio in range(held.commodity.size):
+        for i in range(starts[portfolio], starts[portfolio + 1]):
+            slot = begin[portfolio] + slots[rows[i]]
+            add_losses(slot_sums[slot], long[i] - short[i], losses[rows[i]])
 
 
 @njit(cache=True, error_model="numpy")
@@ -304,28 +319,28 @@ def _value_options(
     first: int,
     components: Float64[np.ndarray, "9 portfolios"],
 ) -> None:
-    """Fill short option minimum, option value that counts, and value of long options."""
+    """Fill short option minimum, option value that counts, and value of long options.
+
+    Amounts that do not count are added as 0, which costs less than a branch.
+    """
     starts, rows, longs, shorts, commodity = held.starts, held.series, held.long, held.short, held.commodity
     minimums, values, counts, is_call = contracts[3:7]
+    minimum, value, long_value = components[MINIMUM], components[VALUE], components[LONG_VALUE]
     for portfolio in range(commodity.size):
-        calls, puts, value, long_value = 0.0, 0.0, 0.0, 0.0
+        calls, puts, counted, owned = 0.0, 0.0, 0.0, 0.0
         for i in range(starts[portfolio], starts[portfolio + 1]):
             series, long, short = rows[i], longs[i], shorts[i]
             net = long - short
             if basis == NET:
                 long, short = max(net, 0.0), max(-net, 0.0)
-            if is_call[series]:
-                calls += short * minimums[series]
-            else:
-                puts += short * minimums[series]
-            if counts[series]:
-                value += net * values[series]
-            if long > 0:
-                long_value += long * values[series]
-        minimum = max(calls, puts) if larger[commodity[portfolio]] else calls + puts
-        components[MINIMUM, first + portfolio] = 0.0 if basis == PER_CONTRACT else minimum
-        components[VALUE, first + portfolio] = value
-        components[LONG_VALUE, first + portfolio] = long_value
+            least = short * minimums[series]
+            calls += least if is_call[series] else 0.0
+            puts += 0.0 if is_call[series] else least
+            counted += net * values[series] if counts[series] else 0.0
+            owned += long * values[series] if long > 0 else 0.0
+        least = max(calls, puts) if larger[commodity[portfolio]] else calls + puts
+        minimum[first + portfolio] = 0.0 if basis == PER_CONTRACT else least
+        value[first + portfolio], long_value[first + portfolio] = counted, owned
 
 
 @njit(cache=True, error_model="numpy")
@@ -441,6 +456,8 @@ def _margin_block(
     else:
         _scan_gross(block, contracts, rules.basis, first, desk, results)
     _lay_deltas(block, contracts, rules.basis != NET, desk)
+    if rules.tiered:
+        _lay_losses(block, contracts, desk)
     _value_options(block, contracts, commodities.larger, rules.basis, first, components)
     charges = components[INTRA : SPOT + 1, first:last]
     spreads = (intra, intra_legs, inter, inter_legs, risks)
@@ -467,6 +484,33 @@ def _largest(starts: Int64[np.ndarray, " n+1"]) -> int:
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
+def _margin_shares(
+    held: Held,
+    contracts: Contracts,
+    commodities: Commodities,
+    intra: IntraSpreads,
+    intra_legs: Legs,
+    inter: InterSpreads,
+    inter_legs: Legs,
+    risks: PriceRisks,
+    rules: Rules,
+    results: Results,
+) -> None:
+    """Fill the results of all accounts, a share of them a thread; see ``margin_accounts``."""
+    portfolios, count = held.commodity.size, held.account_starts.size - 1
+    room = max(_largest(held.account_starts), min(BLOCK_PORTFOLIOS, portfolios))
+    sizes = _largest(commodities.slot_starts), _largest(intra.starts)
+    for share in prange(min(SHARES, count)):
+        desk = _new_desk(BLOCK_ACCOUNTS, room, sizes, rules.tiered, (0, 0))
+        account, last = count * share // min(SHARES, count), count * (share + 1) // min(SHARES, count)
+        spreads = (intra, intra_legs, inter, inter_legs, risks)
+        while account < last:
+            end = _block_end(held.account_starts, account, last)
+            block = (account, end)
+            _margin_block(block, held, contracts, commodities, *spreads, rules, desk, results)
+            account = end
+
+
 def margin_accounts(
     held: Held,
     contracts: Contracts,
@@ -497,22 +541,12 @@ def margin_accounts(
     cents : ndarray of int64, shape (portfolios,)
         Risk margin less option value; ``BEYOND`` where 64 bits do not hold it.
     """
-    portfolios, count = held.commodity.size, held.account_starts.size - 1
-    components = np.empty((COMPONENTS, portfolios))
-    active, cents = np.empty(portfolios, np.int64), np.empty(portfolios, np.int64)
-    room = max(_largest(held.account_starts), min(BLOCK_PORTFOLIOS, portfolios))
-    sizes = _largest(commodities.slot_starts), _largest(intra.starts)
-    for share in prange(min(SHARES, count)):
-        desk = _new_desk(BLOCK_ACCOUNTS, room, sizes, rules.tiered, (0, 0))
-        account, last = count * share // min(SHARES, count), count * (share + 1) // min(SHARES, count)
-        results = Results(components, active, cents)
-        spreads = (intra, intra_legs, inter, inter_legs, risks)
-        while account < last:
-            end = _block_end(held.account_starts, account, last)
-            block = (account, end)
-            _margin_block(block, held, contracts, commodities, *spreads, rules, desk, results)
-            account = end
-    return Results(components, active, cents)
+    count = held.commodity.size
+    # NumPy asks for large pages, numba does not: to touch small ones first costs more than to fill them
+    results = Results(np.empty((COMPONENTS, count)), np.empty(count, np.int64), np.empty(count, np.int64))
+    spreads = (intra, intra_legs, inter, inter_legs, risks)
+    _margin_shares(held, contracts, commodities, *spreads, rules, results)
+    return results
 
 
 @njit(cache=True, error_model="numpy")

@@ -14,7 +14,7 @@ __all__ = ["add_losses", "price_risk", "scan_risk", "scan_sums_numpy", "worst_sc
 SCENARIOS = 16
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def add_losses(
     sums: Float64[np.ndarray, " 16"], contracts: float, losses: Float64[np.ndarray, " 16"]
 ) -> None:
@@ -36,27 +36,28 @@ def scan_sums_numpy(
     return sums
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def worst_scenario(sums: Float64[np.ndarray, " 16"]) -> int:
     """Return the scenario, from 0, with the largest loss; of equal ones the lowest number."""
-    worst = 0
+    worst, largest = 0, sums[0]
     for scenario in range(1, SCENARIOS):
-        if sums[scenario] > sums[worst]:
-            worst = scenario
+        largest = sums[scenario] if sums[scenario] > largest else largest
+    for scenario in range(SCENARIOS - 1, -1, -1):  # no branch that depends on a loss: those are guessed wrong
+        worst = scenario if sums[scenario] == largest else worst
     return worst
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def scan_risk(sums: Float64[np.ndarray, " 16"]) -> float:
     """Return the largest loss, at least 0; NaN where a sum is NaN or infinities of both signs meet."""
-    worst, total = sums[0], sums[0]
+    largest, total = sums[0], sums[0]
     for scenario in range(1, SCENARIOS):
-        worst = max(worst, sums[scenario])
+        largest = sums[scenario] if sums[scenario] > largest else largest
         total += sums[scenario]
-    return max(worst, 0.0) if total == total else np.nan  # noqa: PLR0124
+    return max(largest, 0.0) if total == total else np.nan  # noqa: PLR0124
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def price_risk(sums: Float64[np.ndarray, " 16"], paired: Int64[np.ndarray, " 16"]) -> float:
     """Return the part of the scan risk that is due to the price alone.
 

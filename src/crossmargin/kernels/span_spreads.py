@@ -3,6 +3,9 @@
 A portfolio is one combined commodity of one account. Its deltas stand by month ("slots"), side by side
 in one flat array: portfolio p has ``slot_starts[p]`` up to ``slot_starts[p + 1]``. A spread takes deltas
 away, the nearest month first, and what is left stays for the spreads behind it.
+
+The small steps are inlined before compilation: handed to a function, every array of a tuple would be counted
+as in use and as free again, which two threads do on the same cache line.
 """
 
 from __future__ import annotations
@@ -134,7 +137,7 @@ class Risks(NamedTuple):
     scan_range: Float64[np.ndarray, " commodities"]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _take(left: Float64[np.ndarray, " slots"], span: tuple[int, int], sign: float, amount: float) -> None:
     """Take deltas of one sign away, the nearest slots first."""
     for slot in range(span[0], span[1]):
@@ -143,7 +146,7 @@ def _take(left: Float64[np.ndarray, " slots"], span: tuple[int, int], sign: floa
         amount -= taken
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _one_sided(left: Float64[np.ndarray, " slots"], span: tuple[int, int], sign: float) -> float:
     """Sum the deltas of one sign."""
     total = 0.0
@@ -152,7 +155,7 @@ def _one_sided(left: Float64[np.ndarray, " slots"], span: tuple[int, int], sign:
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _net(deltas: Float64[np.ndarray, " slots"], span: tuple[int, int]) -> float:
     total = 0.0
     for slot in range(span[0], span[1]):
@@ -160,7 +163,7 @@ def _net(deltas: Float64[np.ndarray, " slots"], span: tuple[int, int]) -> float:
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _span(deltas: Deltas, legs: Legs, leg: int, portfolio: int) -> tuple[int, int]:
     """Return the slots of a leg in a portfolio."""
     first = deltas.slot_starts[portfolio]
@@ -169,7 +172,7 @@ def _span(deltas: Deltas, legs: Legs, leg: int, portfolio: int) -> tuple[int, in
     return first + legs.low[leg], first + legs.high[leg]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _form_intra(deltas: Deltas, legs: Legs, spread: int, portfolio: int, direction: float) -> float:
     """Form as many spreads as the deltas allow, side A in ``direction``; return how many."""
     count = np.inf
@@ -184,7 +187,7 @@ def _form_intra(deltas: Deltas, legs: Legs, spread: int, portfolio: int, directi
     return count
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _two_sided(left: Float64[np.ndarray, " slots"], first: int, last: int) -> bool:
     """Tell whether there are both long and short deltas left."""
     low, high = 0.0, 0.0
@@ -194,7 +197,7 @@ def _two_sided(left: Float64[np.ndarray, " slots"], first: int, last: int) -> bo
     return low < 0 < high
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _form_all_intra(
     deltas: Deltas,
     legs: Legs,
@@ -246,7 +249,7 @@ def intra_charges(
             charge[portfolio] = _form_all_intra(deltas, legs, portfolio, starts[commodity], charges, own)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _formable(
     legs: Legs,
     spread: int,
@@ -254,22 +257,21 @@ def _formable(
     place: Int64[np.ndarray, " commodities"],
     used: Bool[np.ndarray, " portfolios"],
     held: Int64[np.ndarray, " most_legs"],
-) -> bool:
-    """Fill the portfolio of each leg, −1 where it is not held; tell whether those that a spread needs are."""
-    first, present = legs.starts[spread], 0
+) -> int:
+    """Fill the portfolio of each leg, −1 where it is not held; return how many are, 0 where not enough."""
+    first, present, complete = legs.starts[spread], 0, True
     for leg in range(first, legs.starts[spread + 1]):
         portfolio = place[legs.commodity[leg]]
         if portfolio >= 0 and not used[portfolio]:
             held[leg - first] = portfolio
             present += 1
-        elif legs.required[leg]:
-            return False
         else:
             held[leg - first] = -1
-    return present >= minimum
+            complete = complete and not legs.required[leg]
+    return present if complete and present >= minimum else 0
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _scanning_saving(held: Int64[np.ndarray, " held"], risks: Risks, rate: float) -> tuple[float, float]:
     """Return scan risk alone less together, and alone: together, losses count whole and gains at the rate."""
     alone = 0.0
@@ -283,7 +285,7 @@ def _scanning_saving(held: Int64[np.ndarray, " held"], risks: Risks, rate: float
     return alone - scan_risk(together), alone
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _weighted_price_risk(risks: Risks, deltas: Deltas, legs: Legs, leg: int, portfolio: int) -> float:
     """Return the price risk of a leg's deltas for one delta; never negative."""
     commodity = legs.commodity[leg]
@@ -302,7 +304,7 @@ def _weighted_price_risk(risks: Risks, deltas: Deltas, legs: Legs, leg: int, por
     return min(risk, risks.scan_range[commodity]) if risks.method[commodity] == CAPPED else risk
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _inter_count(
     deltas: Deltas, legs: Legs, first: int, held: Int64[np.ndarray, " held"], direction: float
 ) -> float:
@@ -316,7 +318,7 @@ def _inter_count(
     return count if count < np.inf else 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _give_scanning(
     deltas: Deltas,
     risks: Risks,
@@ -337,19 +339,19 @@ def _give_scanning(
     return 1.0
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _give_delta(
     deltas: Deltas,
     legs: Legs,
     risks: Risks,
     flat: float,
     first: int,
+    present: int,
     held: Int64[np.ndarray, " held"],
     earned: Float64[np.ndarray, " held"],
 ) -> float:
     """Fill what each leg earns from a delta-based spread; return how many were formed. ``flat`` < 0: none."""
     formed = 0.0
-    present = np.sum(held >= 0)
     for direction in (1.0, -1.0):
         count = _inter_count(deltas, legs, first, held, direction)
         if count > 0:
@@ -367,7 +369,7 @@ def _give_delta(
     return formed
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _form_all_inter(
     deltas: Deltas,
     legs: Legs,
@@ -383,7 +385,8 @@ def _form_all_inter(
 ) -> None:
     """Form the chosen spreads of one account, whose portfolio in each commodity ``place`` gives."""
     for spread in range(chosen[0], chosen[1]):
-        if not _formable(legs, spread, spreads.minimum_legs[spread], place, used, room[0]):
+        present = _formable(legs, spread, spreads.minimum_legs[spread], place, used, room[0])
+        if not present:
             continue
         first, rate = legs.starts[spread], spreads.rate[spread]
         size = legs.starts[spread + 1] - first
@@ -393,7 +396,7 @@ def _form_all_inter(
             formed = _give_scanning(deltas, risks, rate, held, used, earned)
         else:
             flat = rate if spreads.method[spread] == FLAT else -1.0
-            formed = _give_delta(deltas, legs, risks, flat, first, held, earned)
+            formed = _give_delta(deltas, legs, risks, flat, first, present, held, earned)
         for i in range(held.size):
             if held[i] >= 0:
                 credit[held[i]] += earned[i]
@@ -434,7 +437,8 @@ def inter_credits(
     credit : ndarray of float64, shape (portfolios,)
         Changed: credits are added to it, positive.
     """
-    commodities, place = deltas.commodity, np.full(risks.method.size, -1, np.int64)
+    commodities = deltas.commodity
+    place = np.full(risks.method.size, -1, np.int64)
     linked = np.zeros(risks.method.size, np.bool_)
     for leg in range(legs.starts[chosen[0]], legs.starts[chosen[1]]):
         linked[legs.commodity[leg]] = True
@@ -442,10 +446,11 @@ def inter_credits(
     for account in range(account_starts.size - 1):
         begin, end, there = account_starts[account], account_starts[account + 1], 0
         for portfolio in range(begin, end):
-            place[commodities[portfolio]] = portfolio
-            there += linked[commodities[portfolio]]
+            if linked[commodities[portfolio]]:
+                place[commodities[portfolio]] = portfolio
+                there += 1
         if there:
-            own = counts[account], leg_credits[account]
-            _form_all_inter(deltas, legs, spreads, risks, chosen, place, used, room, own[0], own[1], credit)
-        for portfolio in range(begin, end):
-            place[commodities[portfolio]] = -1
+            own, earned = counts[account], leg_credits[account]
+            _form_all_inter(deltas, legs, spreads, risks, chosen, place, used, room, own, earned, credit)
+            for portfolio in range(begin, end):
+                place[commodities[portfolio]] = -1

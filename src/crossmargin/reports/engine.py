@@ -41,7 +41,10 @@ class Stage:
 
 
 def build_report(
-    stages: Sequence[Stage], scenarios: ScenarioSet, cube: ScenarioCube, histories: pl.DataFrame
+    stages: Sequence[Stage],
+    scenarios: ScenarioSet,
+    cube: ScenarioCube,
+    histories: pl.DataFrame | None = None,
 ) -> RenderableType:
     """Return what was built, what was found in the histories and what was done about it.
 
@@ -53,16 +56,16 @@ def build_report(
         What was made.
     cube : ScenarioCube
         The same.
-    histories : DataFrame
-        Findings of the histories.
+    histories : DataFrame, optional
+        Findings of the histories; unless given, only how many the scenario set counts of each kind.
     """
-    marks = _counted(cube.findings, "subject")
+    found = _counts_kept(scenarios) if histories is None else _counted(histories, "factor")
     return Group(
         *note(cube.data_note),
         _stage_table(stages),
         _part_table(scenarios),
-        _counted_table("Found in the histories", _counted(histories, "factor")),
-        _counted_table("Found in marks and volatilities", marks),
+        _counted_table("Found in the histories", found),
+        _counted_table("Found in marks and volatilities", _counted(cube.findings, "subject")),
         Text(f"{scenarios.method}; as of {scenarios.as_of}; cube {cube.key[:12]}.", "dim"),
     )
 
@@ -97,16 +100,27 @@ def _part_table(scenarios: ScenarioSet) -> Table:
 
 
 def _counted(findings: pl.DataFrame, subject: str) -> pl.DataFrame:
-    """Return how often each kind of finding was acted upon in which way, and an example."""
+    """Return how often each kind of finding was acted upon in which way, whatever the number, and an example."""
+    action = pl.col("action").str.replace_all(r"\d+", "…")
     return (
-        findings.group_by("kind", "action")
+        findings.group_by("kind", action)
         .agg(
             pl.len().alias("times"),
-            pl.col(subject).n_unique().alias("of"),
+            pl.col(subject).n_unique().alias(f"{subject}s"),
             pl.col(subject).min().alias("example"),
         )
         .sort("kind", "action")
     )
+
+
+def _counts_kept(scenarios: ScenarioSet) -> pl.DataFrame:
+    """Return how many findings of each kind the settings of a scenario set name."""
+    kept = [(name.partition(".")[2], int(count)) for name, count in scenarios.settings if _is_count(name)]
+    return pl.DataFrame(kept, schema={"kind": pl.String, "times": pl.Int64}, orient="row")
+
+
+def _is_count(name: str) -> bool:
+    return name.startswith("findings.")
 
 
 def _counted_table(title: str, counted: pl.DataFrame) -> RenderableType:
@@ -122,27 +136,29 @@ def es_report(result: EsMargin, *, explain: bool) -> RenderableType:
     return Group(*note(result.provenance.data_note), table, *trees, *stamp(result.provenance))
 
 
-def es_totals(margins: EsMargins) -> RenderableType:
-    """Return the largest requirements and the sum of all."""
+def es_totals(margins: EsMargins, by: str = "account") -> RenderableType:
+    """Return the largest requirements and the sum of all; ``by`` says what was margined together."""
     frame = margins.to_frame()
     shown = frame.sort("requirement", "account", descending=[True, False]).head(LARGEST)
     total = exact_decimals(margins.requirement.sum(keepdims=True), 2)[0]
-    title = f"Expected-shortfall margin: the largest {len(shown)} of {len(frame):,} accounts"
+    some = f"the largest {len(shown)} of {len(frame):,} {by}s" if len(shown) < len(frame) else f"{by}s"
     return Group(
         *note(margins.cube.data_note),
-        frame_table(title, shown),
+        frame_table(f"Expected-shortfall margin: {some}", shown.rename({"account": by})),
         Text(f"Sum of all requirements: {total:,} {margins.cube.currency}", "bold"),
     )
 
 
-def change_report(change: EsChange) -> RenderableType:
+def change_report(change: EsChange, cube: ScenarioCube) -> RenderableType:
     """Return an account before and after trades, and the scenarios of both tails."""
     trades = ", ".join(f"{quantity:+,} {code}" for code, quantity in change.trades)
     title = f"Margin of {change.account} with {trades}, {change.currency}"
     return Group(
+        *note(cube.data_note),
         frame_table(title, change.to_frame().drop("account", "currency")),
         frame_table("Expected shortfalls, before weights", _rounded(change.shortfalls)),
-        frame_table("Scenarios of the tails", _rounded(change.tail_scenarios)),
+        frame_table("Scenarios of the tails, profit and loss", _rounded(change.tail_scenarios)),
+        Text(f"As of {cube.as_of}; cube {cube.key[:12]}.", "dim"),
     )
 
 

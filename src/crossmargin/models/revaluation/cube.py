@@ -16,6 +16,7 @@ from crossmargin.errors import BadRecord, InputError
 from crossmargin.kernels.american_pairs import american_pairs
 from crossmargin.kernels.european_pairs import european_pairs
 from crossmargin.kernels.linear_rows import linear_rows
+from crossmargin.kernels.row_sums import aligned_zeros
 from crossmargin.models.revaluation.american_inputs import american_inputs
 from crossmargin.models.revaluation.factors import FactorMoves, distinct_rows
 from crossmargin.models.revaluation.layout import ScenarioLayout, scenario_layout
@@ -130,7 +131,7 @@ def make_cube(
     instruments, pairs, found = _valued(snapshot, moves)
     rows = instruments["row"].to_numpy()
     dtype = np.dtype(settings.precision)
-    pnl = np.zeros((int(rows.max()) + 1, moves.layout.stride), dtype)
+    pnl = aligned_zeros((int(rows.max()) + 1, moves.layout.stride), dtype.type)
     _fill_linear(instruments, moves, pnl)
     values = fill_options(pairs, rows, moves, pnl)
     kept = instruments.filter(pl.col("row") >= 0)
