@@ -95,3 +95,16 @@ def test_another_version_is_refused(folder):
 
 def test_a_folder_without_a_cube_has_no_key(tmp_path):
     assert stored_key(tmp_path / "none") == ""
+
+
+def test_a_cube_in_sixteen_bits_reads_back_and_is_half_the_size(tmp_path):
+    whole, half = small_cube(), small_cube(precision="int16")
+    write_cube(half, tmp_path / "cube")
+    stored = open_cube(tmp_path / "cube", verify=True)
+    np.testing.assert_array_equal(stored.pnl, half.pnl)
+    np.testing.assert_array_equal(stored.scales, half.scales)
+    assert stored.pnl.nbytes * 2 == whole.pnl.nbytes
+    assert half.key != whole.key
+    largest = np.abs(whole.pnl).reshape(len(whole.instruments), -1, 64).max(axis=2)
+    bound = np.repeat(largest * (0.5 / 32_767 + 2.0**-23), 64, axis=1)  # half a scale, and float32
+    assert (np.abs(half.rows(np.arange(len(half.instruments))) - whole.pnl) <= bound).all()

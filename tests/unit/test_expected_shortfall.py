@@ -193,6 +193,19 @@ def test_trials_give_the_shortfalls_of_the_trade_they_try(cube):
         np.testing.assert_allclose(ours, after, rtol=0, atol=0.005 + 1e-9)  # the table is rounded to the cent
 
 
+def test_a_cube_in_sixteen_bits_gives_nearly_the_same_margins(cube):
+    half = make_cube(
+        make_snapshot(index_market(), AS_OF), scenario_set(), RevaluationSettings(precision="int16")
+    )
+    exact, rounded = es_margins(POSITIONS, cube), es_margins(POSITIONS, half)
+    np.testing.assert_allclose(rounded.requirement, exact.requirement, rtol=1e-3)
+    for account, total in zip(rounded.accounts, rounded.requirement.tolist(), strict=True):
+        assert rounded.of(account).breakdown.amount == total
+        assert WhatIf(rounded, account).add(FUTURE, 1).before == total
+    with pytest.raises(InputError, match="float32 or float64"):
+        WhatIf(rounded, "A").trials()
+
+
 def test_scenarios_that_enter_and_leave_the_tail(cube):
     change = WhatIf(es_margins(POSITIONS, cube), "C").add(FUTURE, 14)  # short becomes long
     for part, (start, stop) in zip(cube.parts, cube.layout.bounds, strict=True):

@@ -1,8 +1,8 @@
 """A scenario cube as a folder: rows in a file that is mapped into memory, and what describes them.
 
 ``cube.json`` says what the cube is and is the first to be read; ``pnl.rows`` holds the rows,
-``instruments.parquet`` says what each is of, ``findings.parquet`` what was left out. All four bear the
-same key or hash, and a folder in which they do not is refused.
+``scales.rows`` their scales where they have sixteen bits, ``instruments.parquet`` says what each is of,
+``findings.parquet`` what was left out. All bear the same key or hash, and a folder in which they do not is refused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from datetime import date  # noqa: TC003  (pydantic reads the annotation)
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
+from jaxtyping import Shaped
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from crossmargin.core.files import whole_file
@@ -87,6 +89,8 @@ def _write_into(cube: ScenarioCube, folder: Path) -> None:
     for name, content in tables.items():
         (folder / f"{name}.parquet").write_bytes(content)
     write_rows(folder / "pnl.rows", cube.pnl, {"key": cube.key})
+    if cube.scales is not None:
+        write_rows(folder / "scales.rows", cube.scales, {"key": cube.key})
     said = _Description(
         format=FORMAT,
         version=VERSION,
@@ -136,19 +140,17 @@ def open_cube(folder: str | Path, *, verify: bool = False) -> ScenarioCube:
     """
     folder = Path(folder)
     said = _described(folder)
-    block = open_rows(folder / "pnl.rows")
-    if block.description.get("key") != said.key:
-        raise _refused(folder / "pnl.rows", "key", str(block.description.get("key")), "the key of cube.json")
-    if verify:
-        verify_rows(block)
+    pnl = _rows(folder / "pnl.rows", said.key, verify=verify)
+    scales = _rows(folder / "scales.rows", said.key, verify=verify) if pnl.dtype == np.int16 else None
     tables = {name: _table(folder / f"{name}.parquet", said.tables.get(name, "")) for name in TABLES}
-    if len(tables["instruments"]) != block.rows.shape[0]:
+    if any(len(tables["instruments"]) != rows.shape[0] for rows in (pnl, scales) if rows is not None):
         raise _refused(folder, "instruments", str(len(tables["instruments"])), "one row of each instrument")
     return ScenarioCube(
         as_of=said.as_of,
         currency=said.currency,
         instruments=tables["instruments"],
-        pnl=block.rows,
+        pnl=pnl,
+        scales=scales,
         parts=tuple(ScenarioPart(**part.model_dump()) for part in said.parts),
         labels=tuple(said.labels),
         key=said.key,
@@ -158,6 +160,15 @@ def open_cube(folder: str | Path, *, verify: bool = False) -> ScenarioCube:
         data_note=said.data_note,
         findings=tables["findings"],
     )
+
+
+def _rows(path: Path, key: str, *, verify: bool) -> Shaped[np.ndarray, "instruments columns"]:
+    block = open_rows(path)
+    if block.description.get("key") != key:
+        raise _refused(path, "key", str(block.description.get("key")), "the key of cube.json")
+    if verify:
+        verify_rows(block)
+    return block.rows
 
 
 def _described(folder: Path) -> _Description:

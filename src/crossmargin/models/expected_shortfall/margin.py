@@ -109,7 +109,9 @@ def es_margins(positions: FrameInput, cube: ScenarioCube, settings: EsSettings |
         settings = EsSettings(buffer=anti_procyclical_of(cube.scenario_settings).multiplier - 1.0)
     book = es_book(positions, cube)
     tails = np.array([part.tail_count for part in cube.parts], np.int64)
-    shortfalls = account_tails(book.starts, book.rows, book.quantities, cube.pnl, cube.layout.bounds, tails)
+    shortfalls = account_tails(
+        book.starts, book.rows, book.quantities, cube.pnl, cube.layout.bounds, tails, scales=cube.scales
+    )
     return EsMargins(
         cube=cube,
         book=book,

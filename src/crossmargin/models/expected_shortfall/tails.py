@@ -59,17 +59,26 @@ def account_tail(margins: EsMargins, held: slice, part: int) -> AccountTail:
         shortfall=tail_mean(pnl, count),
         rows=rows,
         quantities=quantities,
-        contributions=tail_contributions(rows, quantities, cube.pnl, int(start), worst),
+        contributions=tail_contributions(
+            np.arange(rows.size, dtype=np.int32), quantities, cube.rows(rows), int(start), worst
+        ),
     )
 
 
 def account_vector(margins: EsMargins, held: slice) -> Float[np.ndarray, " stride"]:
     """Return profit and loss of the positions ``held`` in every scenario, in the cube's precision."""
     cube, book = margins.cube, margins.book
-    pnl = np.zeros((1, cube.layout.stride), cube.pnl.dtype)
+    pnl = np.zeros((1, cube.layout.stride), cube.settings.computed)
     tails = np.array([part.tail_count for part in cube.parts], np.int64)
     starts = np.array([0, held.stop - held.start], np.int64)
     account_tails(
-        starts, book.rows[held], book.quantities[held], cube.pnl, cube.layout.bounds, tails, pnl=pnl
+        starts,
+        book.rows[held],
+        book.quantities[held],
+        cube.pnl,
+        cube.layout.bounds,
+        tails,
+        scales=cube.scales,
+        pnl=pnl,
     )
     return pnl[0]

@@ -134,8 +134,16 @@ class WhatIf:
 
         ``trials().add(row, quantity)`` gives the expected shortfall of each part, before weights, with that
         trade; ``row`` is a row of the cube (``cube.row_of``). Nothing is kept; later trades do not reach it.
+
+        Raises
+        ------
+        InputError
+            If the cube's rows are in sixteen bits.
         """
         cube = self._margins.cube
+        if cube.scales is not None:
+            rule = "a cube of float32 or float64 rows"
+            raise InputError([BadRecord(file="cube", line=0, field="precision", value="int16", rule=rule)])
         tails = np.array([part.tail_count for part in cube.parts], np.int64)
         return IncrementalTails(self._now, cube.pnl, cube.layout.bounds, tails)
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float32, Float64, Int, Int16, Int64
 
 from crossmargin._version import __version__
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.kernels.american_pairs import american_pairs
 from crossmargin.kernels.european_pairs import european_pairs
 from crossmargin.kernels.linear_rows import linear_rows
+from crossmargin.kernels.quantised_rows import dequantise_rows, quantise_rows
 from crossmargin.kernels.row_sums import aligned_zeros
 from crossmargin.models.revaluation.american_inputs import american_inputs
 from crossmargin.models.revaluation.factors import FactorMoves, distinct_rows
@@ -49,8 +50,10 @@ class ScenarioCube:
     instruments : DataFrame
         ``instrument``, ``house``, ``kind``, ``underlying``, ``expiry``, ``value`` (of one unit, 0 for a
         future); row i describes row i of ``pnl``. Sorted by instrument.
-    pnl : ndarray of float32 or float64, shape (instruments, stride)
+    pnl : ndarray of float32, float64 or int16, shape (instruments, stride)
         Scenarios stand in the columns of ``layout``; every other column is 0.
+    scales : ndarray of float32, shape (instruments, stride / 64), or None
+        Of int16 rows: the value of one unit in each span of 64 columns.
     parts : tuple of ScenarioPart
         Of the scenario set.
     labels : tuple of str
@@ -72,7 +75,8 @@ class ScenarioCube:
     as_of: date
     currency: str
     instruments: pl.DataFrame
-    pnl: Float[np.ndarray, "instruments stride"]
+    pnl: Float[np.ndarray, "instruments stride"] | Int16[np.ndarray, "instruments stride"]
+    scales: Float32[np.ndarray, "instruments spans"] | None
     parts: tuple[ScenarioPart, ...]
     labels: tuple[str, ...]
     key: str
@@ -105,7 +109,11 @@ class ScenarioCube:
             raise InputError(
                 [BadRecord(file="trade", line=0, field="instrument", value=instrument, rule=rule)]
             )
-        return self.pnl[self.row_of[instrument]]
+        return self.rows(np.array([self.row_of[instrument]]))[0]
+
+    def rows(self, at: Int[np.ndarray, " rows"]) -> Float[np.ndarray, "rows stride"]:
+        """Return rows by number, those in sixteen bits turned back to float32."""
+        return self.pnl[at] if self.scales is None else dequantise_rows(self.pnl[at], self.scales[at])
 
 
 def cube_key(snapshot: Snapshot, scenarios: ScenarioSet, settings: RevaluationSettings) -> str:
@@ -130,7 +138,7 @@ def make_cube(
     moves = FactorMoves.of(scenarios, settings)
     instruments, pairs, found = _valued(snapshot, moves)
     rows = instruments["row"].to_numpy()
-    dtype = np.dtype(settings.precision)
+    dtype = np.dtype(settings.computed)
     pnl = aligned_zeros((int(rows.max()) + 1, moves.layout.stride), dtype.type)
     _fill_linear(instruments, moves, pnl)
     values = fill_options(pairs, rows, moves, pnl)
@@ -138,12 +146,14 @@ def make_cube(
     owned = pl.when(pl.col("kind").is_in(["equity", "etf"])).then(pl.col("mark") * pl.col("multiplier"))
     values += kept.select(owned.otherwise(0.0)).to_series().to_numpy()
     _convert(kept, values, moves, pnl)
+    stored, scales = quantise_rows(pnl) if settings.precision == "int16" else (pnl, None)
     columns = ("instrument", "house", "kind", "underlying", "expiry")
     return ScenarioCube(
         as_of=snapshot.as_of,
         currency=snapshot.currency,
         instruments=kept.select(*columns, pl.Series("value", values * kept["exchange_rate"].to_numpy())),
-        pnl=pnl,
+        pnl=stored,
+        scales=scales,
         parts=scenarios.parts,
         labels=scenarios.labels,
         key=cube_key(snapshot, scenarios, settings),

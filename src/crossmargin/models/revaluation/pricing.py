@@ -47,6 +47,6 @@ class SeriesPricer:
             If the series cannot be priced: see ``series_pair``.
         """
         pair = series_pair(series, self._pairs, self._snapshot)
-        pnl = np.zeros((1, self._moves.layout.stride), self._settings.precision)
+        pnl = np.zeros((1, self._moves.layout.stride), self._settings.computed)
         fill_options(pair, np.array([0]), self._moves, pnl)
         return pnl[0]

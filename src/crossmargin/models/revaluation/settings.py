@@ -19,8 +19,9 @@ class RevaluationSettings:
 
     Parameters
     ----------
-    precision : {"float32", "float64"}
-        Type of the profit and loss.
+    precision : {"float32", "float64", "int16"}
+        Type of the profit and loss; "int16" is float32 rounded to sixteen bits with a scale per 64
+        scenarios, half the bytes.
     smile : {"strike", "delta"}
         Whether the volatility of a strike stays where it is when the price moves, or moves along with
         the price, so that it belongs to a ratio of strike to forward.
@@ -45,7 +46,7 @@ class RevaluationSettings:
         Calendar days for which a price or mark stands when there is no newer one.
     """
 
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Literal["float32", "float64", "int16"] = "float32"
     smile: Literal["strike", "delta"] = "strike"
     volatility_response: float = 2.2
     slope_response: float = 0.0
@@ -57,13 +58,18 @@ class RevaluationSettings:
     stale_days: int = 7
 
     def __post_init__(self) -> None:
-        require_choice(self.precision, "precision", ("float32", "float64"))
+        require_choice(self.precision, "precision", ("float32", "float64", "int16"))
         require_choice(self.smile, "smile", ("strike", "delta"))
         for name in ("volatility_response", "volatility_rise_limit", "decay_days", "averaging_days"):
             require_number(getattr(self, name), name)
         require_number(self.volatility_fall_limit, "volatility_fall_limit")
         require_number(self.stale_days, "stale_days")
         require_number(self.reference_days - 1, "reference_days, less 1")
+
+    @property
+    def computed(self) -> Literal["float32", "float64"]:
+        """Type in which profit and loss is computed, and added up."""
+        return "float64" if self.precision == "float64" else "float32"
 
     def described(self) -> tuple[tuple[str, str], ...]:
         """Return every choice as text, for the provenance of a result."""

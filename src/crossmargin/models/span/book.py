@@ -12,6 +12,7 @@ from jaxtyping import Float64, Int32, Int64
 
 from crossmargin.core.columns import NUMBER_LIMIT, require_columns
 from crossmargin.errors import BadRecord, InputError
+from crossmargin.kernels.hash_lookup import number_hashes
 from crossmargin.kernels.span_portfolios import Places, order_positions
 from crossmargin.models.span.series_lookup import NOWHERE, TELLING, Fits, fitting_series
 
@@ -52,8 +53,8 @@ class SpanBook:
 
     Parameters
     ----------
-    accounts : tuple of str
-        Names, in order.
+    names : Series of str
+        Accounts, in order.
     starts : ndarray of int64, shape (portfolios + 1,)
         Positions of each portfolio.
     series : ndarray of int32, shape (positions,)
@@ -66,7 +67,7 @@ class SpanBook:
         Portfolios of each account.
     """
 
-    accounts: tuple[str, ...]
+    names: pl.Series
     starts: Int64[np.ndarray, " portfolios+1"]
     series: Int32[np.ndarray, " positions"]
     long: Float64[np.ndarray, " positions"]
@@ -74,6 +75,11 @@ class SpanBook:
     account: Int64[np.ndarray, " portfolios"]
     commodity: Int64[np.ndarray, " portfolios"]
     account_starts: Int64[np.ndarray, " accounts+1"]
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Names, in order."""
+        return tuple(self.names.to_list())
 
     @property
     def portfolio(self) -> Int64[np.ndarray, " positions"]:
@@ -198,13 +204,30 @@ def make_book(located: pl.DataFrame, tables: SpanTables) -> SpanBook:
     tables : SpanTables
         The parameters.
     """
-    run_starts, names = _runs(located[ACCOUNT])
-    accounts = names.unique().sort()
-    owner = names.cast(pl.Enum(accounts)).to_physical().cast(pl.Int32).to_numpy()
+    run_starts, runs = _runs(located[ACCOUNT])
+    names, owner = _numbered(runs)
     columns = (owner, located["series"].to_numpy(), located["quantity"].to_numpy())
     owner, series, quantity = (_read_only(column) for column in columns)
-    ordered = order_positions(run_starts, owner, len(accounts), series, quantity, _places(tables))
-    return SpanBook(accounts=tuple(accounts.to_list()), **ordered._asdict())
+    ordered = order_positions(run_starts, owner, len(names), series, quantity, _places(tables))
+    return SpanBook(names=names, **ordered._asdict())
+
+
+def _numbered(runs: pl.Series) -> tuple[pl.Series, Int32[np.ndarray, " runs"]]:
+    """Return the accounts in order and the number of each run's.
+
+    Neighbouring runs are of different accounts; so in ascending order there is one run an account.
+    """
+    if runs.is_sorted():
+        return runs, np.arange(len(runs), dtype=np.int32)
+    number, firsts = number_hashes(_read_only(runs.hash().to_numpy()))
+    met = runs.gather(firsts)
+    if not (met.gather(number) == runs).all():  # two accounts share a hash
+        names = runs.unique().sort()
+        return names, runs.cast(pl.Enum(names)).to_physical().cast(pl.Int32).to_numpy()
+    order = met.arg_sort()
+    rank = np.empty(len(met), np.int32)
+    rank[order.to_numpy()] = np.arange(len(met), dtype=np.int32)
+    return met.gather(order), rank[number]
 
 
 def _places(tables: SpanTables) -> Places:
