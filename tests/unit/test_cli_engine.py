@@ -50,7 +50,7 @@ scenarios = 60
 skip_days = 60
 """
 GROUPINGS = ("account", "owner", "participant")
-FUTURE, STOCK = "HSI.F.2026-02", "2800"
+FUTURE, STOCK = "HSI.F.2026-01", "2800"
 UNLISTED = "HSI/2026-02-20/20050/P"
 
 
@@ -246,10 +246,11 @@ def test_an_unchanged_cube_is_opened_and_another_replaces_it(done, copy):
 
 
 def test_a_torn_cube_is_built_anew(done, copy):
+    whole = snapshot(copy / "set")
     (copy / "set" / "cube" / "cube.json").write_bytes(b"{")
-    done(*build(copy, "--settings", copy / "engine.toml", "--out", copy / "set"))
-    assert snapshot(copy / "set") == snapshot(copy.parent / "copy" / "set")
-    assert "HKD" in done(*margin(copy))
+    text = done(*build(copy, "--settings", copy / "engine.toml", "--out", copy / "set"))
+    assert "revalue" in [row[0] for row in cells(text, "Stages")]
+    assert snapshot(copy / "set") == whole
 
 
 @pytest.mark.parametrize(
@@ -267,14 +268,14 @@ def test_every_method_has_its_parts(done, place, method, parts):
 
 
 def test_the_stressed_days_are_those_of_the_factor(done, place, tmp_path):
-    for factor in ("spot:HSI", "spot:HSCEI"):
+    for factor in ("spot:HSI", "spot:HHI"):
         done(
             *build(place, "--method", "stress", "--settings", place / "engine.toml"),
             *("--stress-factor", factor, "--out", tmp_path / factor[5:]),
         )
-    index, other = (read_scenarios(tmp_path / name / "scenarios.set") for name in ("HSI", "HSCEI"))
+    index, other = (read_scenarios(tmp_path / name / "scenarios.set") for name in ("HSI", "HHI"))
     assert index.labels != other.labels
-    assert ("stress.selection.factor", "spot:HSCEI") in other.settings
+    assert ("stress.selection.factor", "spot:HHI") in other.settings
 
 
 def test_an_earlier_day_takes_its_own_marks(done, place, tmp_path, market):
@@ -417,6 +418,49 @@ def test_positions_of_a_future_stay_within_a_house(done, place, market):
     assert result["provenance"]["data_note"].startswith("SYNTHETIC")
 
 
+def test_the_buffer_of_the_settings_is_in_the_margin(done, copy, market):
+    account = market.positions_on(AS_OF)["account"].min()
+    arguments = margin(copy, "--account", account, "--format", "json")
+    (plain,) = json.loads(done(*arguments))["results"]
+    given = "[anti_procyclical]\nbuffer_rate = 0.25\nbuffer_drawn = 0.4\n"
+    (copy / "engine.toml").write_text(SETTINGS + given)
+    done(*build(copy, "--settings", copy / "engine.toml", "--out", copy / "set"))
+    (buffered,) = json.loads(done(*arguments))["results"]
+    parts = {part["name"]: Decimal(part["amount"]) for part in buffered["breakdown"]["parts"]}
+    assert float(buffered["total"]) == pytest.approx(1.15 * float(plain["total"]), abs=0.02)
+    assert float(parts["anti-procyclical buffer"]) == pytest.approx(0.15 * float(plain["total"]), abs=0.03)
+    assert sum(parts.values()) == Decimal(buffered["total"])
+
+
+def test_rows_of_sixteen_bits(done, copy, market, cube, held):
+    arguments = margin(copy, "--format", "csv")
+    fine = pl.read_csv(io.StringIO(done(*arguments)))
+    (copy / "engine.toml").write_text(f'{SETTINGS}[revaluation]\nprecision = "int16"\n')
+    text = done(*build(copy, "--settings", copy / "engine.toml", "--out", copy / "set"))
+    (made,) = [row for row in cells(text, "Stages") if row[0] == "revalue"]
+    assert made[1].endswith(", int16")
+    stored = open_cube(copy / "set" / "cube", verify=True)
+    assert amount(made[3]) == stored.pnl.nbytes + stored.scales.nbytes
+    rounded = pl.read_csv(io.StringIO(done(*arguments)))
+    assert not rounded.equals(fine)
+    # each result is within 1/65,534 of the largest of its row; to that come a cent and the sums in 32 bits
+    largest = pl.DataFrame(
+        {"instrument": cube.instruments["instrument"], "largest": np.abs(cube.pnl).max(axis=1)}
+    )
+    bounds = (
+        market.positions_on(AS_OF)
+        .join(largest, on="instrument")
+        .group_by("account")
+        .agg((pl.col("quantity").abs() * pl.col("largest").cast(pl.Float64)).sum().alias("bound"))
+        .sort("account")
+    )
+    off = np.abs(rounded["requirement"].to_numpy() - fine["requirement"].to_numpy())
+    assert bounds["account"].equals(fine["account"])
+    assert (off <= bounds["bound"].to_numpy() * 1.05 / 65_534 + 0.02).all()
+    changed = ("--account", held[0], "--trade", f"{FUTURE}:1", f"{UNLISTED}:1")
+    assert FUTURE in done(*whatif(copy, *changed))
+
+
 # What-if.
 
 
@@ -539,15 +583,18 @@ def test_an_rpf01_file_that_the_hkscc_command_reads(done, place, tmp_path, marke
     (tmp_path / "positions.csv").write_text("\n".join([heading, *lines, ""]))
     text = done("hkscc", "--rpf", out, "--positions", tmp_path / "positions.csv", "--format", "json")
     results = {one["participant"]: one for one in json.loads(text)["results"]}
-    assert set(results) == set(marked["participant"])
+    row = parameters.scenario_instruments.index_of(STOCK)
     for name, quantity, close in marked.iter_rows():
-        at = parameters.instruments.index(STOCK) if hasattr(parameters, "instruments") else None
-        portfolio = next(
-            part for part in flat(results[name]["breakdown"]) if part["name"] == "portfolio margin"
+        returns = parameters.returns[row] * quantity * close
+        blended = sum(
+            measure.weight * -np.sort(results_of)[: measure.tail_count].mean()
+            for measure, results_of in (
+                (parameters.historical, returns[:150]),
+                (parameters.stressed, returns[150:]),
+            )
         )
-        assert Decimal(portfolio["amount"]) > 0
-        assert Decimal(portfolio["amount"]) < abs(Decimal(quantity) * Decimal(str(close)))
-        del at
+        nodes = {node["name"]: Decimal(node["amount"]) for node in flat(results[name]["breakdown"])}
+        assert float(nodes["all other Tier P instruments"]) == pytest.approx(blended, abs=1)
 
 
 def flat(node):
@@ -630,8 +677,50 @@ def test_a_cube_of_another_market(refused, copy, command):
     write_market(synthetic_market(seed=4, size=SIZE), copy / "market")
     more = ("--account", "A", "--trade", "B:1") if command is whatif else ()
     (line,) = refused(*command(copy, *more))
-    assert line.startswith(f"{copy / 'set'}: market 'other marks': ")
+    assert line.startswith(f"{copy / 'set'}: 'other marks': ")
     assert "the marks of synthetic market 4 on 2026-01-05; build it again" in line
+
+
+def described(copy, **changes):
+    """Change what the cube of a folder says of itself."""
+    path = copy / "set" / "cube" / "cube.json"
+    said = json.loads(path.read_text())
+    for key, value in changes.items():
+        said[key] = value(said[key])
+    path.write_text(json.dumps(said))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"parts": lambda parts: [{**part, "weight": 0.5} for part in parts]},
+        {"parts": lambda parts: [{**part, "tail_count": 1} for part in parts]},
+        {"labels": lambda labels: labels[::-1]},
+        {"scenario_settings": lambda settings: settings[1:]},
+        {"input_hashes": lambda hashes: hashes[:1]},
+    ],
+)
+def test_a_description_of_other_scenarios(refused, copy, changes):
+    described(copy, **changes)
+    for words in (margin(copy), ["scenarios", "show", copy / "set"]):
+        (line,) = refused(*words)
+        assert line.endswith("'another set': the scenarios that the cube beside it was made from")
+
+
+def test_a_description_of_other_settings(refused, copy):
+    described(copy, settings=lambda settings: {**settings, "smile": "delta"})
+    (line,) = refused(*margin(copy))
+    assert line.endswith(
+        "'another key': a cube made by this version with the settings that it names; build it again"
+    )
+
+
+def test_whole_numbers_in_the_settings_do_not_part_a_cube_from_its_key(done, copy):
+    (copy / "engine.toml").write_text(f"{SETTINGS}[revaluation]\ndecay_days = 1\nvolatility_rise_limit = 2\n")
+    again = build(copy, "--settings", copy / "engine.toml", "--out", copy / "set")
+    done(*again)
+    assert "HKD" in done(*margin(copy))
+    assert "open cube, unchanged" in done(*again)
 
 
 @pytest.mark.parametrize("command", [margin, whatif])
@@ -734,7 +823,7 @@ def test_a_market_without_positions(refused, copy):
 def test_a_stress_factor_that_would_not_be_used(refused, place, tmp_path, monkeypatch, given):
     monkeypatch.chdir(tmp_path)
     Path("periods.toml").write_text('[stress]\nperiods = [["a", 2025-03-03, 2025-03-31]]\n')
-    Path("factor.toml").write_text('[stress]\nfactor = "spot:HSCEI"\n')
+    Path("factor.toml").write_text('[stress]\nfactor = "spot:HHI"\n')
     (line,) = refused(*build(place, *given))
     assert line.startswith("--stress-factor: 'spot:HSI': a method with stressed days")
 
@@ -749,17 +838,19 @@ def test_histories_that_are_too_short(refused, place):
     assert "scenarios '1,000': at most the " in line
 
 
-def test_places_are_looked_at_before_anything_is_made(refused, copy):
+def test_places_are_looked_at_before_anything_is_made(refused, copy, monkeypatch):
+    monkeypatch.chdir(copy)
     before = snapshot(copy)
-    out, found = copy / "engine.toml", copy / "no" / "found.csv"
-    lines = refused(*build(copy, "--settings", copy / "engine.toml", "--out", out, "--findings", found))
-    assert lines == [
-        f"--findings: '{found}': a file in a folder that is there",
-        f"--out: '{out}': a folder, or nothing yet",
-    ] or all(text.startswith(("--findings", "--out")) for text in lines)
-    inside = copy / "market" / "set"
-    (line,) = refused(*build(copy, "--settings", copy / "engine.toml", "--out", inside))
-    assert "outside of the market folder" in line
+    given = ("scenarios", "build", "--market", "market", "--settings", "engine.toml")
+    assert refused(*given, "--out", "engine.toml", "--findings", "no/found.csv") == [
+        "--findings: 'no/found.csv': a file in a folder that is there",
+        "--out: 'engine.toml': a folder, or nothing yet",
+    ]
+    rule = "outside of the market folder, which holds nothing else"
+    assert refused(*given, "--out", "market/set", "--findings", "market/found.csv") == [
+        f"--findings: 'market/found.csv': {rule}",
+        f"--out: 'market/set': {rule}",
+    ]
     assert snapshot(copy) == before
 
 
@@ -830,3 +921,15 @@ def test_wrong_usage(run, tmp_path, monkeypatch, words):
     assert (code, out) == (2, "")
     assert "Error" in err
     assert list(tmp_path.iterdir()) == []
+
+
+# Help.
+
+
+@pytest.mark.parametrize("command", ["scenarios build", "scenarios show", "margin", "whatif", "rpf01 build"])
+def test_help_says_something_of_every_option(done, command):
+    lines = [line.strip("│ *") for line in done(*command.split(), "--help").splitlines() if "│" in line]
+    options = [line.split(maxsplit=2) for line in lines if line.startswith("--")]
+    assert len(options) >= 1
+    assert all(len(words) == 3 and not words[2].startswith("[") for words in options), options
+    assert not any(words[0].startswith("--empty") for words in options)

@@ -29,8 +29,14 @@ RUN = [ROOT / "README.md", *sorted((DOCS / "how-to").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
-RULE_IDS = {"hkscc": r"HKSCC-[A-Z]+-\d+", "span": r"SPAN-[A-Z]+-\d+"}
-SOURCES = {"hkscc": "§[^|]+", "span": "(?:Components|PRiME|HKEX|layout|NSE|choice)[^|]*"}
+RULE_IDS = {
+    "hkscc-margin": r"HKSCC-[A-Z]+-\d+",
+    "span-margin": r"SPAN-[A-Z]+-\d+",
+    "expected-shortfall": r"ES-[A-Z]+-\d+",
+    "revaluation": r"REV-[A-Z]+-\d+",
+}
+SOURCES = {"hkscc-margin": "§[^|]+", "span-margin": "(?:Components|PRiME|HKEX|layout|NSE|choice)[^|]*"}
+HOMES = {"hkscc-margin": "hkscc", "span-margin": "span", "expected-shortfall": "expected_shortfall"}
 
 
 def named(page: Path) -> str:
@@ -118,26 +124,26 @@ def test_the_site_has_every_page():
     assert site["theme"]["font"] is False, "a font would be fetched from a network"
 
 
-def rules(family: str) -> list[tuple[str, str, str]]:
+def rules(page: str) -> list[tuple[str, str, str]]:
     """Return id, module and test of every rule in the page of a method."""
-    row = rf"^\| ({RULE_IDS[family]}) \| .+ \| {SOURCES[family]} \| `([^`]+)` \| (?:`(\w+)`|—) \|$"
-    page = (DOCS / "concepts" / f"{family}-margin.md").read_text(encoding="utf-8")
-    return re.findall(row, page, re.MULTILINE)
+    source = SOURCES.get(page, "[^|]+")
+    row = rf"^\| ({RULE_IDS[page]}) \| .+ \| {source} \| `([^`]+)` \| (?:`(\w+)`|—) \|$"
+    return re.findall(row, (DOCS / "concepts" / f"{page}.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
-@pytest.mark.parametrize("family", RULE_IDS)
-def test_every_rule_is_in_the_table_once(family):
-    text = (DOCS / "concepts" / f"{family}-margin.md").read_text(encoding="utf-8")
-    ids = [rule for rule, _, _ in rules(family)]
-    assert ids == re.findall(RULE_IDS[family], text), "an id outside its row, or a row that does not parse"
+@pytest.mark.parametrize("page", RULE_IDS)
+def test_every_rule_is_in_the_table_once(page):
+    text = (DOCS / "concepts" / f"{page}.md").read_text(encoding="utf-8")
+    ids = [rule for rule, _, _ in rules(page)]
+    assert ids == re.findall(RULE_IDS[page], text), "an id outside its row, or a row that does not parse"
     assert len(ids) == len(set(ids))
 
 
 @pytest.mark.parametrize(
-    ("family", "rule", "module", "test"), [(family, *rule) for family in RULE_IDS for rule in rules(family)]
+    ("page", "rule", "module", "test"), [(page, *rule) for page in RULE_IDS for rule in rules(page)]
 )
-def test_every_rule_has_its_module_and_its_test(family, rule, module, test):
-    home = "crossmargin" + (module if module.startswith(".") else f".models.{family}.{module}")
+def test_every_rule_has_its_module_and_its_test(page, rule, module, test):
+    home = "crossmargin" + (module if module.startswith(".") else f".models.{HOMES.get(page, page)}.{module}")
     assert (ROOT / "src" / home.replace(".", "/")).with_suffix(".py").is_file(), module
     if not test:
         pytest.skip(f"{rule} has no test of its own")
@@ -181,6 +187,32 @@ def test_every_component_of_a_span_result_is_in_the_glossary():
     assert names <= glossary_terms()
     assert {"uplift to the short option minimum", "option value not counted, and rounding"} <= names
     assert "option value beyond the risk, not paid out" in names
+
+
+def test_every_component_of_an_expected_shortfall_result_is_in_the_glossary():
+    size = crossmargin.MarketSize(
+        stocks=10, option_classes=1, option_months=1, strikes=2, years=2, participants=1
+    )
+    market = crossmargin.synthetic_market(seed=3, size=size)
+    given = {"look_back": {"scenarios": 150}, "stress": {"scenarios": 60}, "filtering": {"warm_up_days": 60}}
+    day = market["prices"]["date"].max()
+    positions = market.positions_on(day)
+    snapshot = crossmargin.make_snapshot(market, day)
+    names = set()
+    for method, table in (
+        ("blend", given),
+        ("historical", {**given, "anti_procyclical": {"buffer_rate": 0.25}}),
+    ):
+        settings = crossmargin.engine_settings(method, "spot:HSI", table)
+        scenarios = crossmargin.build_scenarios(market, day, settings.scenarios)
+        rises = {"label": ["up"], "factor": ["spot:*"], "move": [0.1]}
+        for used in (scenarios, crossmargin.hypothetical_scenarios(rises, scenarios.factors, day)):
+            cube = crossmargin.make_cube(snapshot, used, settings.revaluation)
+            trees = [result.breakdown for result in crossmargin.es_margins(positions, cube)]
+            names |= {node.name for tree in trees for _, node in tree.walk()}
+    assert names <= glossary_terms()
+    assert {"gain in the tail, not paid out", "anti-procyclical buffer", "rounding", "HKCC"} <= names
+    assert {"filtered historical scenarios", "historical scenarios", "stress scenarios"} <= names
 
 
 def test_terms_stand_in_order_and_name_their_source():

@@ -1,4 +1,4 @@
-"""American stock options in the cube, against QuantLib's spectral engine on the spot less its dividends."""
+"""American stock options in the cube, against QuantLib's spectral engine with dividends as an income."""
 
 from __future__ import annotations
 
@@ -34,19 +34,22 @@ def smile(strike):
     return 0.27 - 0.2 * math.log(strike / SPOT)
 
 
-def escrowed(expiry):
-    days = (EX_DATE - AS_OF).days
-    return SPOT - (DIVIDEND * math.exp(-RATE * days / 365) if expiry >= EX_DATE else 0.0)
+def income(expiry):
+    """Yield a year that takes as much off the forward as the dividend and the continuous yield."""
+    days, years = (EX_DATE - AS_OF).days, (expiry - AS_OF).days / 365
+    share = DIVIDEND * math.exp(-RATE * days / 365) / SPOT if expiry >= EX_DATE else 0.0
+    return INCOME - math.log(1 - share) / years
 
 
-def american(right, spot, strike, volatility, days):
-    """QuantLib's price with continuous yield on a spot that dividends were taken off."""
+def american(right, spot, strike, volatility, expiry):
+    """QuantLib's price with the continuous yield that stands for the dividends."""
+    days = (expiry - AS_OF).days
     today = ql.Date(26, 4, 2024)
     ql.Settings.instance().evaluationDate = today
     count = ql.Actual365Fixed()
     process = ql.BlackScholesMertonProcess(
         ql.QuoteHandle(ql.SimpleQuote(spot)),
-        ql.YieldTermStructureHandle(ql.FlatForward(today, INCOME, count)),
+        ql.YieldTermStructureHandle(ql.FlatForward(today, income(expiry), count)),
         ql.YieldTermStructureHandle(ql.FlatForward(today, RATE, count)),
         ql.BlackVolTermStructureHandle(ql.BlackConstantVol(today, ql.NullCalendar(), volatility, count)),
     )
@@ -63,10 +66,7 @@ def code(right, strike, expiry):
 def market(**changes):
     listed = [(right, strike, expiry) for expiry in (NEAR, FAR) for strike in STRIKES for right in "CP"]
     codes = [code(*option) for option in listed]
-    marks = [
-        american(right, escrowed(expiry), strike, smile(strike), (expiry - AS_OF).days)
-        for right, strike, expiry in listed
-    ]
+    marks = [american(right, SPOT, strike, smile(strike), expiry) for right, strike, expiry in listed]
     count = len(listed)
     tables = {
         "underlyings": {
@@ -100,12 +100,7 @@ def test_volatilities_of_american_prices_are_the_smile_they_were_made_from(snaps
     table = option_pairs(snapshot, DOUBLE).table
     expected = [smile(strike) for strike in table["strike"]]
     np.testing.assert_allclose(table["volatility"], expected, rtol=0, atol=2e-4)  # price bound over vega
-    np.testing.assert_allclose(
-        table["elasticity"], [SPOT / escrowed(day) for day in table["expiry"]], rtol=1e-12
-    )
-    forwards = [
-        escrowed(day) * math.exp((RATE - INCOME) * (day - AS_OF).days / 365) for day in table["expiry"]
-    ]
+    forwards = [SPOT * math.exp((RATE - income(day)) * (day - AS_OF).days / 365) for day in table["expiry"]]
     np.testing.assert_allclose(table["forward"], forwards, rtol=1e-12)
 
 
@@ -116,17 +111,18 @@ def test_every_row_is_what_the_spectral_engine_gives(snapshot, scenarios, precis
     chosen = [0, 17, 42, 61, 88, 99]
     values = dict(cube.instruments.select("instrument", "value").iter_rows())
     for row in table.iter_rows(named=True):
-        days = row["days"]
         for right in "CP":
             name = code(right, row["strike"], row["expiry"])
-            now = american(right, escrowed(row["expiry"]), row["strike"], row["volatility"], days)
+            now = american(right, SPOT, row["strike"], row["volatility"], row["expiry"])
             bound = PRICE_BOUND * max(SPOT, row["strike"])
             assert values[name] == pytest.approx(400 * now, abs=400 * bound)
             pnl = cube.row(name)[cube.layout.columns]
             for scenario in chosen:
                 spot, volatility, _ = scenarios.moves[scenario]
-                moved = escrowed(row["expiry"]) + SPOT * spot  # dividends to come stay what they are
-                then = american(right, moved, row["strike"], row["volatility"] * (1 + volatility), days)
+                moved = SPOT * (1 + spot)  # dividends to come move along
+                then = american(
+                    right, moved, row["strike"], row["volatility"] * (1 + volatility), row["expiry"]
+                )
                 assert pnl[scenario] == pytest.approx(400 * (then - now), abs=2 * 400 * bound), (
                     name,
                     scenario,
@@ -140,7 +136,7 @@ def test_an_american_option_is_worth_at_least_exercise_and_pads_are_zero(snapsho
     for strike in STRIKES:
         name = code("P", strike, NEAR)
         value = cube.instruments.filter(instrument=name)["value"][0] / 400
-        spots = escrowed(NEAR) + SPOT * scenarios.moves[:, 0]
+        spots = SPOT * (1 + scenarios.moves[:, 0])
         then = value + cube.row(name)[cube.layout.columns] / 400
         assert (then >= strike - spots - 2 * PRICE_BOUND * strike).all()
 

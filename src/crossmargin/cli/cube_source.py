@@ -48,8 +48,8 @@ class CubeSource:
         Raises
         ------
         InputError
-            If the stored cube was made from other marks, is of another day than asked for, or comes with
-            settings to make one anew.
+            If the stored cube was made from other marks or by another version, is of another day than asked
+            for, or comes with settings to make one anew.
         """
         from crossmargin.models.revaluation.snapshot import make_snapshot  # noqa: PLC0415
 
@@ -65,12 +65,22 @@ class CubeSource:
             rule = f"{cube.as_of}, the day of the cube"
             raise InputError([BadRecord(file="--as-of", line=0, field="", value=str(self.as_of), rule=rule)])
         snapshot = make_snapshot(market, cube.as_of, stale_days=cube.settings.stale_days)
-        if dict(cube.input_hashes)["market"] != snapshot.content_hash:
-            rule = f"a cube made from the marks of {market.name} on {cube.as_of}; build it again"
-            raise InputError(
-                [BadRecord(file=str(self.cube), line=0, field="market", value="other marks", rule=rule)]
-            )
+        self._require_same(snapshot, scenarios, cube, market.name)
         return market, snapshot, scenarios, cube
+
+    def _require_same(
+        self, snapshot: Snapshot, scenarios: ScenarioSet, cube: ScenarioCube, name: str
+    ) -> None:
+        from crossmargin.models.revaluation.cube import cube_key  # noqa: PLC0415
+
+        value = ""
+        if dict(cube.input_hashes).get("market") != snapshot.content_hash:
+            value, rule = "other marks", f"a cube made from the marks of {name} on {cube.as_of}"
+        elif cube.key != cube_key(snapshot, scenarios, cube.settings):
+            value, rule = "another key", "a cube made by this version with the settings that it names"
+        if value:
+            rule += "; build it again"
+            raise InputError([BadRecord(file=str(self.cube), line=0, field="", value=value, rule=rule)])
 
     def _require_no_settings(self) -> None:
         given = {
@@ -95,7 +105,8 @@ def open_stored(run: Run, folder: Path, *, verify: bool = False) -> tuple[Scenar
     scenarios = run.stage("read scenarios", lambda: read_scenarios(folder / SCENARIOS), set_size)
     name = "open and verify cube" if verify else "open cube"
     cube = run.stage(name, lambda: open_cube(folder / CUBE, verify=verify), cube_size)
-    if dict(cube.input_hashes)["scenarios"] != scenarios.content_hash:
+    ours = (scenarios.content_hash, scenarios.parts, scenarios.labels, scenarios.settings)
+    if (dict(cube.input_hashes).get("scenarios"), cube.parts, cube.labels, cube.scenario_settings) != ours:
         rule = "the scenarios that the cube beside it was made from"
         raise InputError(
             [BadRecord(file=str(folder / SCENARIOS), line=0, field="", value="another set", rule=rule)]

@@ -65,8 +65,8 @@ def build(
     settings
         TOML file with settings of histories, scenarios and revaluation.
     stress_factor
-        Risk factor whose worst days are the stressed ones, for example spot:HSI; the first index unless
-        given.
+        Risk factor whose worst days are the stressed ones, for example spot:HSI; the index with most
+        prices unless given.
     out
         Folder for the scenario set and the cube; without it nothing is kept.
     findings
@@ -115,7 +115,7 @@ def margin(
     settings: Path | None = None,
     stress_factor: str | None = None,
     by: Grouping = "account",
-    account: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    account: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
     explain: bool = False,
     format: Format = "table",  # noqa: A002
     out: Path | None = None,
@@ -132,8 +132,12 @@ def margin(
         Day of positions and marks; that of the cube, or the last day with a price, unless given.
     cube
         Folder that ``scenarios build`` wrote; without it the cube is made anew.
-    method, settings, stress_factor
-        As of ``scenarios build``; refused beside a cube, which has its own.
+    method
+        As of ``scenarios build``, blend unless given; like the next two refused beside a cube, which has its own.
+    settings
+        As of ``scenarios build``.
+    stress_factor
+        As of ``scenarios build``.
     by
         Whose positions are margined together: each account's, or those of all accounts of an owner or a
         participant, whatever the house.
@@ -160,7 +164,7 @@ def whatif(
     *,
     market: Path,
     account: str,
-    trade: Annotated[list[str], Parameter(consume_multiple=True)],
+    trade: Annotated[list[str], Parameter(consume_multiple=True, negative=())],
     as_of: date | None = None,
     cube: Path | None = None,
     method: Method | None = None,
@@ -181,8 +185,18 @@ def whatif(
     trade
         Instrument and quantity, CODE:QTY, + bought and − sold; several are added up. An option that is
         not listed is UNDERLYING/YYYY-MM-DD/STRIKE/C:QTY, with C or P.
-    as_of, cube, method, settings, stress_factor, by
-        As of ``margin``.
+    as_of
+        Day of positions and marks; that of the cube, or the last day with a price, unless given.
+    cube
+        Folder that ``scenarios build`` wrote; without it the cube is made anew.
+    method
+        Refused beside a cube, as the next two.
+    settings
+        As of ``scenarios build``.
+    stress_factor
+        As of ``scenarios build``.
+    by
+        Whose positions are margined together.
     format
         What to print.
     out

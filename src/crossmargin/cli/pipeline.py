@@ -88,7 +88,8 @@ def set_size(scenarios: ScenarioSet) -> tuple[str, int]:
 def cube_size(cube: ScenarioCube) -> tuple[str, int]:
     """Say how large a cube is."""
     rows, columns = cube.pnl.shape
-    return f"{rows:,} instruments × {columns:,} columns, {cube.pnl.dtype}", cube.pnl.nbytes
+    scales = 0 if cube.scales is None else cube.scales.nbytes
+    return f"{rows:,} instruments × {columns:,} columns, {cube.pnl.dtype}", cube.pnl.nbytes + scales
 
 
 def last_day(market: Market) -> date:

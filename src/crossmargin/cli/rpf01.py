@@ -39,7 +39,7 @@ def build(
     settings
         TOML file as of ``scenarios build``.
     stress_factor
-        Risk factor whose worst days are the stressed ones; the first index unless given.
+        Risk factor whose worst days are the stressed ones; the index with most prices unless given.
     """
     from crossmargin.formats.hkscc.rpf01_writer import write_rpf01  # noqa: PLC0415
     from crossmargin.models.hkscc.from_scenarios import rpf01_parameters  # noqa: PLC0415

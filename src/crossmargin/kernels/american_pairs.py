@@ -7,12 +7,13 @@ An American price is the European one, from the formulas of ``european_pairs``, 
 
 where the unit is the strike of a put and the spot of a call. The tail takes the premium away where its
 polynomial does not reach: far from the boundary, where it is below 3e-7 of the strike, and beyond it, where
-exercise is worth more. So there is neither a branch nor a table.
+exercise is worth more. So there is neither a branch nor a table in the loops. A side that lies beyond in every
+scenario skips its polynomial, which would not change a bit.
 
 Cost of a pair in one scenario: that of the European pair, a division, and for each side 32 to 62 additions
-and multiplications by the class of its polynomial. The steps are loops of their own over a block of scenarios
-that stays in the nearest cache: a processor looks ahead over so many operations only, and short chains of
-them overlap where one long chain would be waited for; and the coefficients of a step fit the registers.
+and multiplications by the class of its polynomial. The steps are loops of their own over rows that stay in the
+nearest caches: a processor looks ahead over so many operations only, and short chains of them overlap where
+one long chain would be waited for; and the coefficients of a step fit the registers.
 
 One thread writes a row, so that the number of threads changes no bit.
 """
@@ -68,7 +69,6 @@ __all__ = [
     "pair_premiums",
 ]
 
-BLOCK = 512  # scenarios: long loops pay for what starting one takes, and the rows stay near
 TAIL_POWER = TAIL * math.log2(math.e)
 LEAST_POWER = -126.0  # what is left of a premium then is below 1e-37 of the strike
 
@@ -96,7 +96,7 @@ class Own(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Rows of one block, each an array of its own so that LLVM sees them contiguous."""
+    """Rows that a task writes again and again, each an array of its own so that LLVM sees it contiguous."""
 
     t: Row
     inverse: Row
@@ -191,18 +191,23 @@ def _full_europeans(
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def _place(
     sign: Real, start: Real, c: Row, log_return: Row, t: Row, inverse: Row, inside: Row, power: Row
-) -> None:
-    """Fill u, clipped, and how far it was outside."""
+) -> Real:
+    """Fill u, clipped, and how far it was outside; return how many are near."""
     b0, b1, b2, b3 = c[BOUNDARY], c[BOUNDARY + 1], c[BOUNDARY + 2], c[BOUNDARY + 3]
     h0, h1, h2 = c[DEPTH], c[DEPTH + 1], c[DEPTH + 2]
     one = power.dtype.type(1.0)
+    limit, zero = power.dtype.type(-LEAST_POWER / TAIL_POWER), power.dtype.type(0.0)
+    near = zero
     for s in range(t.size):
         x = t[s]
         boundary, depth = ((b3 * x + b2) * x + b1) * x + b0, (h2 * x + h1) * x + h0
         u = ((sign * log_return[s] + start) * inverse[s] + boundary) * depth - one
         clipped = min(max(u, -one), one)
         inside[s] = clipped
-        power[s] = abs(u - clipped)
+        outside = abs(u - clipped)
+        power[s] = outside
+        near += one if outside < limit else zero
+    return near
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -290,9 +295,14 @@ def _powers(
     inverse: Row,
     inside: Row,
     power: Row,
-) -> None:
-    """Fill the power of two that the premium of one side is, over its unit."""
-    _place(sign, start, numbers, log_return, t, inverse, inside, power)
+) -> bool:
+    """Fill the power of two that the premium of one side is, over its unit; False where it is nowhere any.
+
+    Where every scenario lies so far outside that its power is the least, the polynomial would not change it:
+    so do most calls whose yield is below the interest rate.
+    """
+    if _place(sign, start, numbers, log_return, t, inverse, inside, power) == 0:
+        return False
     terms = numbers[TERMS:]
     if kind == 1:
         _powers_12(terms, t, inside, power)
@@ -302,6 +312,7 @@ def _powers(
         _powers_29(terms, t, inside, power)
     else:
         _powers_42(terms, t, inside, power)
+    return True
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -320,14 +331,11 @@ def _finish(own: Own, growth: Row, call_power: Row, put_power: Row, call: Row, p
 
 @njit(cache=True, error_model="numpy")
 def _scratch(cube: Cube) -> Scratch:
-    return Scratch(
-        np.empty(BLOCK, cube.dtype),
-        np.empty(BLOCK, cube.dtype),
-        np.empty(BLOCK, cube.dtype),
-        np.empty(BLOCK, cube.dtype),
-        np.empty(BLOCK, cube.dtype),
-        np.full(BLOCK, cube.dtype.type(LEAST_POWER)),
-    )
+    columns, kind = cube.shape[1], cube.dtype
+    rows = np.empty(columns, kind), np.empty(columns, kind), np.empty(columns, kind)
+    powers = np.empty(columns, kind), np.empty(columns, kind)
+    none = np.full(columns, kind.type(LEAST_POWER))
+    return Scratch(rows[0], rows[1], rows[2], powers[0], powers[1], none)
 
 
 @njit(cache=True, error_model="numpy")
@@ -359,7 +367,7 @@ def _own(pairs: Pairs, i: int, premiums: PairPremiums, group: int) -> Own:
 
 
 @njit(cache=True, error_model="numpy")
-def _premium_block(
+def _add_premiums(
     own: Own,
     classes: Int64[np.ndarray, " 2"],
     numbers: Float[np.ndarray, "2 numbers"],
@@ -369,16 +377,18 @@ def _premium_block(
     call: Row,
     put: Row,
 ) -> None:
-    """Add the premiums to the European prices of a block, and take the P&L."""
+    """Add the premiums to the European prices of a pair, and take the P&L."""
     one, call_start, put_start = call.dtype.type(1.0), own.call_start, own.put_start
-    t, inverse, inside = scratch.t[: call.size], scratch.inverse[: call.size], scratch.inside[: call.size]
-    call_power = put_power = scratch.none[: call.size]
-    if classes[CALL] > 0:
-        call_power = scratch.call_power[: call.size]
-        _powers(classes[CALL], -one, call_start, numbers[CALL], log_return, t, inverse, inside, call_power)
-    if classes[PUT] > 0:
-        put_power = scratch.put_power[: call.size]
-        _powers(classes[PUT], one, put_start, numbers[PUT], log_return, t, inverse, inside, put_power)
+    t, inverse, inside = scratch.t, scratch.inverse, scratch.inside
+    call_power = put_power = scratch.none
+    if classes[CALL] > 0 and _powers(
+        classes[CALL], -one, call_start, numbers[CALL], log_return, t, inverse, inside, scratch.call_power
+    ):
+        call_power = scratch.call_power
+    if classes[PUT] > 0 and _powers(
+        classes[PUT], one, put_start, numbers[PUT], log_return, t, inverse, inside, scratch.put_power
+    ):
+        put_power = scratch.put_power
     _finish(own, growth, call_power, put_power, call, put)
 
 
@@ -398,25 +408,19 @@ def _plain_task(
     for i in range(first, last):
         while i >= groups.starts[group + 1]:
             group += 1
-        calls, puts = _outputs(pairs, i, cube, spare)
+        call, put = _outputs(pairs, i, cube, spare)
         forward, volatility = groups.forward_row[group], groups.volatility_row[group]
-        log_returns, growths = factors.log_return[forward], factors.growth[forward]
-        all_factors = factors.volatility_factor[volatility]
+        log_return, growth = factors.log_return[forward], factors.growth[forward]
+        factor = factors.volatility_factor[volatility]
         own, classes, numbers = (
             _own(pairs, i, premiums, group),
             premiums.classes[group],
             premiums.numbers[group],
         )
-        for start in range(0, cube.shape[1], BLOCK):
-            end = min(start + BLOCK, cube.shape[1])
-            call, put = calls[start:end], puts[start:end]
-            t, inverse = scratch.t[: end - start], scratch.inverse[: end - start]
-            log_return, growth = log_returns[start:end], growths[start:end]
-            factor = all_factors[start:end]
-            _plain_europeans(own, log_return, growth, factor, call, put, t, inverse)
-            _premium_block(own, classes, numbers, log_return, growth, scratch, call, put)
-        _clear(calls, gaps)
-        _clear(puts, gaps)
+        _plain_europeans(own, log_return, growth, factor, call, put, scratch.t, scratch.inverse)
+        _add_premiums(own, classes, numbers, log_return, growth, scratch, call, put)
+        _clear(call, gaps)
+        _clear(put, gaps)
 
 
 @njit(cache=True, error_model="numpy")
@@ -436,26 +440,20 @@ def _full_task(
     for i in range(first, last):
         while i >= groups.starts[group + 1]:
             group += 1
-        calls, puts = _outputs(pairs, i, cube, spare)
+        call, put = _outputs(pairs, i, cube, spare)
         forward, volatility = groups.forward_row[group], groups.volatility_row[group]
-        all_skews = factors.skew[volatility] if factors.skew.shape[0] > 0 else still
-        log_returns, growths = factors.log_return[forward], factors.growth[forward]
-        all_factors = factors.volatility_factor[volatility]
+        skews = factors.skew[volatility] if factors.skew.shape[0] > 0 else still
+        log_return, growth = factors.log_return[forward], factors.growth[forward]
+        factor = factors.volatility_factor[volatility]
         own, classes, numbers = (
             _own(pairs, i, premiums, group),
             premiums.classes[group],
             premiums.numbers[group],
         )
-        for start in range(0, cube.shape[1], BLOCK):
-            end = min(start + BLOCK, cube.shape[1])
-            call, put = calls[start:end], puts[start:end]
-            t, inverse = scratch.t[: end - start], scratch.inverse[: end - start]
-            log_return, growth = log_returns[start:end], growths[start:end]
-            factor, skews = all_factors[start:end], all_skews[start:end]
-            _full_europeans(own, log_return, growth, factor, skews, call, put, t, inverse)
-            _premium_block(own, classes, numbers, log_return, growth, scratch, call, put)
-        _clear(calls, gaps)
-        _clear(puts, gaps)
+        _full_europeans(own, log_return, growth, factor, skews, call, put, scratch.t, scratch.inverse)
+        _add_premiums(own, classes, numbers, log_return, growth, scratch, call, put)
+        _clear(call, gaps)
+        _clear(put, gaps)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")

@@ -64,7 +64,7 @@ BOUNDARY_DEGREE, DEPTH_DEGREE = 3, 2
 MIDDLE, SCALE, START, BOUNDARY, DEPTH, TERMS = 0, 1, 2, 3, 7, 10
 NUMBERS = TERMS + sum(degree + 1 for degree in CLASS_DEGREES[-1])
 END = 3e-7  # of the strike: the premium at u = 1
-TAIL = 8.0  # e-folds that the premium loses a unit of u beyond 1
+TAIL = 1000.0  # e-folds that the premium loses a unit of u beyond 1: it ends there
 LEAST_PREMIUM = 1e-7  # of the strike: least weight of a point, and what a logarithm starts from
 GOOD_RMS, GOOD_MOST = 1e-6, 8e-6  # of the strike, at the points of the fit
 MOST_WEIGHT = 4.0  # a call's error counts in parts of the strike up to a spot of so many strikes

@@ -64,6 +64,14 @@ class Ordered(NamedTuple):
     account_starts: Int64[np.ndarray, " accounts+1"]
 
 
+class Rows(NamedTuple):
+    """Room for the rows of all accounts: place, and contracts bought and sold."""
+
+    place: Int32[np.ndarray, " rows"]
+    long: Int64[np.ndarray, " rows"]
+    short: Int64[np.ndarray, " rows"]
+
+
 @njit(cache=True)
 def _starts(sizes: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n+1"]:
     starts = np.zeros(sizes.size + 1, np.int64)
@@ -132,7 +140,72 @@ def _distinct(commodity: Int64[np.ndarray, " series"], place: Int32[np.ndarray, 
     return count
 
 
+@njit(cache=True)
+def _row_starts(
+    run_starts: Int64[np.ndarray, " runs+1"], owner: Int32[np.ndarray, " runs"], count: int
+) -> Int64[np.ndarray, " accounts+1"]:
+    """Return where the rows of each account begin, once they stand by account."""
+    rows = np.zeros(count, np.int64)
+    for run in range(owner.size):
+        rows[owner[run]] += run_starts[run + 1] - run_starts[run]
+    return _starts(rows)
+
+
 @njit(cache=True, parallel=True)
+def _sort_rows(
+    run_starts: Int64[np.ndarray, " runs+1"],
+    row_starts: Int64[np.ndarray, " accounts+1"],
+    by_account: tuple[Int64[np.ndarray, " accounts+1"], Int64[np.ndarray, " runs"]],
+    series: Int32[np.ndarray, " rows"],
+    quantity: Int64[np.ndarray, " rows"],
+    places: Places,
+    room: Rows,
+) -> tuple[Int64[np.ndarray, " accounts+1"], Int64[np.ndarray, " accounts+1"]]:
+    """Fill the sorted rows of each account, each series once; return where its positions and portfolios begin.
+
+    The rows that were more than one of a series are left over behind the others of the account.
+    """
+    account_runs, runs = by_account
+    count = row_starts.size - 1
+    merged, portfolios = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    for account in prange(count):
+        begin, end = row_starts[account], row_starts[account + 1]
+        place, long, short = room.place[begin:end], room.long[begin:end], room.short[begin:end]
+        at = 0
+        for i in range(account_runs[account], account_runs[account + 1]):
+            for row in range(run_starts[runs[i]], run_starts[runs[i] + 1]):
+                place[at], long[at] = places.place[series[row]], quantity[row]
+                at += 1
+        _sort(place, long)
+        merged[account] = _merge(place, long, short)
+        portfolios[account] = _distinct(places.commodity, place[: merged[account]])
+    return _starts(merged), _starts(portfolios)
+
+
+@njit(cache=True, parallel=True)
+def _gather(
+    row_starts: Int64[np.ndarray, " accounts+1"],
+    position_starts: Int64[np.ndarray, " accounts+1"],
+    rows: Rows,
+    places: Places,
+    ordered: Ordered,
+) -> None:
+    """Copy what each account has left of its rows side by side, and mark where portfolios begin."""
+    starts, series, longs, shorts, owner, commodity, account_starts = ordered
+    starts[owner.size] = series.size
+    for account in prange(account_starts.size - 1):
+        portfolio, shift = account_starts[account] - 1, row_starts[account] - position_starts[account]
+        last = -1
+        for position in range(position_starts[account], position_starts[account + 1]):
+            here = rows.place[position + shift]
+            series[position] = places.series[here]
+            longs[position], shorts[position] = rows.long[position + shift], rows.short[position + shift]
+            if places.commodity[here] != last:
+                last = places.commodity[here]
+                portfolio += 1
+                starts[portfolio], owner[portfolio], commodity[portfolio] = position, account, last
+
+
 def order_positions(
     run_starts: Int64[np.ndarray, " runs+1"],
     owner: Int32[np.ndarray, " runs"],
@@ -156,54 +229,24 @@ def order_positions(
     places : Places
         Order of the series.
     """
-    account_runs, runs = _by_account(owner, account_count)
-    rows = np.zeros(account_count, np.int64)
-    for run in range(owner.size):
-        rows[owner[run]] += run_starts[run + 1] - run_starts[run]
-    row_starts = _starts(rows)
-    place, long, short = np.empty(series.size, np.int32), np.empty_like(quantity), np.empty_like(quantity)
-    merged, portfolios = np.zeros(account_count, np.int64), np.zeros(account_count, np.int64)
-    for account in prange(account_count):
-        begin, end = row_starts[account], row_starts[account + 1]
-        at = begin
-        for run in runs[account_runs[account] : account_runs[account + 1]]:
-            for row in range(run_starts[run], run_starts[run + 1]):
-                place[at], long[at] = places.place[series[row]], quantity[row]
-                at += 1
-        _sort(place[begin:end], long[begin:end])
-        merged[account] = _merge(place[begin:end], long[begin:end], short[begin:end])
-        portfolios[account] = _distinct(places.commodity, place[begin : begin + merged[account]])
-    return _gathered(row_starts, _starts(merged), _starts(portfolios), place, long, short, places)
-
-
-@njit(cache=True, parallel=True)
-def _gathered(
-    row_starts: Int64[np.ndarray, " accounts+1"],
-    position_starts: Int64[np.ndarray, " accounts+1"],
-    account_starts: Int64[np.ndarray, " accounts+1"],
-    place: Int32[np.ndarray, " rows"],
-    long: Int64[np.ndarray, " rows"],
-    short: Int64[np.ndarray, " rows"],
-    places: Places,
-) -> Ordered:
-    """Copy what each account has left of its rows side by side, and mark where portfolios begin."""
-    count, total = position_starts[-1], account_starts[-1]
-    series, longs, shorts = np.empty(count, np.int32), np.empty(count), np.empty(count)
-    starts = np.empty(total + 1, np.int64)
-    owner, commodity = np.empty(total, np.int64), np.empty(total, np.int64)
-    starts[total] = count
-    for account in prange(account_starts.size - 1):
-        portfolio, shift = account_starts[account] - 1, row_starts[account] - position_starts[account]
-        for position in range(position_starts[account], position_starts[account + 1]):
-            here = place[position + shift]
-            series[position] = places.series[here]
-            longs[position], shorts[position] = long[position + shift], short[position + shift]
-            first = position == position_starts[account]
-            if first or places.commodity[here] != commodity[portfolio]:
-                portfolio += 1
-                starts[portfolio], owner[portfolio] = position, account
-                commodity[portfolio] = places.commodity[here]
-    return Ordered(starts, series, longs, shorts, owner, commodity, account_starts)
+    size = series.size
+    # NumPy asks for large pages, numba does not: to touch small ones first costs more than to fill them
+    rows = Rows(np.empty(size, np.int32), np.empty(size, np.int64), np.empty(size, np.int64))
+    row_starts, by_account = _row_starts(run_starts, owner, account_count), _by_account(owner, account_count)
+    given = (series, quantity, places)
+    position_starts, account_starts = _sort_rows(run_starts, row_starts, by_account, *given, rows)
+    count, portfolios = int(position_starts[-1]), int(account_starts[-1])
+    ordered = Ordered(
+        np.empty(portfolios + 1, np.int64),
+        np.empty(count, np.int32),
+        np.empty(count),
+        np.empty(count),
+        np.empty(portfolios, np.int64),
+        np.empty(portfolios, np.int64),
+        account_starts,
+    )
+    _gather(row_starts, position_starts, rows, places, ordered)
+    return ordered
 
 
 def order_positions_numpy(

@@ -65,7 +65,6 @@ def price_risk(sums: Float64[np.ndarray, " 16"], paired: Int64[np.ndarray, " 16"
     scenario loses, volatility risk is half of scenario 1 less scenario 2, which leaves minus scenario 1.
     """
     active = worst_scenario(sums)
-    if sums[active] <= 0:
-        return -sums[0]
     time_risk = (sums[0] + sums[1]) / 2
-    return (sums[active] + sums[paired[active]]) / 2 - time_risk
+    price = (sums[active] + sums[paired[active]]) / 2 - time_risk
+    return price if sums[active] > 0 else -sums[0]

@@ -5,7 +5,8 @@ in one flat array: portfolio p has ``slot_starts[p]`` up to ``slot_starts[p + 1]
 away, the nearest month first, and what is left stays for the spreads behind it.
 
 The small steps are inlined before compilation: handed to a function, every array of a tuple would be counted
-as in use and as free again, which two threads do on the same cache line.
+as in use and as free again, which two threads do on the same cache line. For the same reason nothing in them
+can fail: no room is allocated and no slice assigned.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from numba import njit
 
-from crossmargin.kernels.span_scan import price_risk, scan_risk
+from crossmargin.kernels.span_scan import add_losses, price_risk, scan_risk
 
 __all__ = ["Deltas", "InterSpreads", "IntraSpreads", "Legs", "Risks", "inter_credits", "intra_charges"]
 
@@ -137,6 +138,24 @@ class Risks(NamedTuple):
     scan_range: Float64[np.ndarray, " commodities"]
 
 
+class Room(NamedTuple):
+    """Room for the legs of one spread.
+
+    Parameters
+    ----------
+    held : ndarray of int64, shape (most_legs,)
+        Portfolio of each leg, −1 where it is not held.
+    earned : ndarray of float64, shape (most_legs,)
+        What each leg earns.
+    sums : ndarray of float64, shape (16,)
+        Scan sums at hand.
+    """
+
+    held: Int64[np.ndarray, " most_legs"]
+    earned: Float64[np.ndarray, " most_legs"]
+    sums: Float64[np.ndarray, " 16"]
+
+
 @njit(cache=True, error_model="numpy", inline="always")
 def _take(left: Float64[np.ndarray, " slots"], span: tuple[int, int], sign: float, amount: float) -> None:
     """Take deltas of one sign away, the nearest slots first."""
@@ -166,10 +185,9 @@ def _net(deltas: Float64[np.ndarray, " slots"], span: tuple[int, int]) -> float:
 @njit(cache=True, error_model="numpy", inline="always")
 def _span(deltas: Deltas, legs: Legs, leg: int, portfolio: int) -> tuple[int, int]:
     """Return the slots of a leg in a portfolio."""
-    first = deltas.slot_starts[portfolio]
-    if legs.low[leg] < 0:
-        return first, deltas.slot_starts[portfolio + 1]
-    return first + legs.low[leg], first + legs.high[leg]
+    first, low = deltas.slot_starts[portfolio], legs.low[leg]
+    last = deltas.slot_starts[portfolio + 1] if low < 0 else first + legs.high[leg]
+    return first + max(low, 0), last
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -179,11 +197,11 @@ def _form_intra(deltas: Deltas, legs: Legs, spread: int, portfolio: int, directi
     for leg in range(legs.starts[spread], legs.starts[spread + 1]):
         span = _span(deltas, legs, leg, portfolio)
         count = min(count, _one_sided(deltas.left, span, legs.side[leg] * direction) / legs.need[leg])
-    if count <= 0 or count == np.inf:
-        return 0.0
-    for leg in range(legs.starts[spread], legs.starts[spread + 1]):
-        span = _span(deltas, legs, leg, portfolio)
-        _take(deltas.left, span, legs.side[leg] * direction, count * legs.ratio[leg])
+    count = count if 0 < count < np.inf else 0.0
+    if count > 0:
+        for leg in range(legs.starts[spread], legs.starts[spread + 1]):
+            span = _span(deltas, legs, leg, portfolio)
+            _take(deltas.left, span, legs.side[leg] * direction, count * legs.ratio[leg])
     return count
 
 
@@ -272,49 +290,57 @@ def _formable(
 
 
 @njit(cache=True, error_model="numpy", inline="always")
-def _scanning_saving(held: Int64[np.ndarray, " held"], risks: Risks, rate: float) -> tuple[float, float]:
+def _scanning_saving(
+    held: Int64[np.ndarray, " most_legs"],
+    size: int,
+    all_sums: Float64[np.ndarray, "portfolios 16"],
+    rate: float,
+    together: Float64[np.ndarray, " 16"],
+) -> tuple[float, float]:
     """Return scan risk alone less together, and alone: together, losses count whole and gains at the rate."""
     alone = 0.0
-    together = np.zeros(16)
-    for portfolio in held:
-        if portfolio >= 0:
-            alone += scan_risk(risks.sums[portfolio])
+    for scenario in range(16):
+        together[scenario] = 0.0
+    for i in range(size):
+        if held[i] >= 0:
+            sums = all_sums[held[i]]
+            alone += scan_risk(sums)
             for scenario in range(16):
-                loss = risks.sums[portfolio, scenario]
+                loss = sums[scenario]
                 together[scenario] += loss if loss > 0 else rate * loss
     return alone - scan_risk(together), alone
 
 
 @njit(cache=True, error_model="numpy", inline="always")
-def _weighted_price_risk(risks: Risks, deltas: Deltas, legs: Legs, leg: int, portfolio: int) -> float:
-    """Return the price risk of a leg's deltas for one delta; never negative."""
+def _weighted_price_risk(
+    risks: Risks, deltas: Deltas, legs: Legs, leg: int, portfolio: int, sums: Float64[np.ndarray, " 16"]
+) -> float:
+    """Return the price risk of a leg's deltas for one delta; never negative. ``sums`` is room for its sums."""
     commodity = legs.commodity[leg]
-    if risks.method[commodity] == SCAN_RANGE:
-        return risks.scan_range[commodity]
-    span = _span(deltas, legs, leg, portfolio)
+    span, scan_range, method = _span(deltas, legs, leg, portfolio), risks.scan_range[commodity], risks.method
     delta = abs(_net(deltas.whole, span))
-    if delta == 0:
-        return 0.0
-    sums = risks.sums[portfolio]
+    for scenario in range(16):
+        sums[scenario] = risks.sums[portfolio, scenario] if legs.low[leg] < 0 else 0.0
     if legs.low[leg] >= 0:
-        sums = np.zeros(16)
         for slot in range(span[0], span[1]):
-            sums += risks.slot_sums[slot]
-    risk = max(price_risk(sums, risks.paired) / delta, 0.0)
-    return min(risk, risks.scan_range[commodity]) if risks.method[commodity] == CAPPED else risk
+            add_losses(sums, 1.0, risks.slot_sums[slot])
+    risk = max(price_risk(sums, risks.paired) / delta, 0.0) if delta > 0 else 0.0
+    risk = min(risk, scan_range) if method[commodity] == CAPPED else risk
+    return scan_range if method[commodity] == SCAN_RANGE else risk
 
 
 @njit(cache=True, error_model="numpy", inline="always")
 def _inter_count(
-    deltas: Deltas, legs: Legs, first: int, held: Int64[np.ndarray, " held"], direction: float
+    deltas: Deltas, legs: Legs, spread: int, held: Int64[np.ndarray, " most_legs"], direction: float
 ) -> float:
     """Return how many spreads the net deltas allow, side A in ``direction``."""
-    count = np.inf
-    for i in range(held.size):
-        if held[i] >= 0:
-            span = _span(deltas, legs, first + i, held[i])
-            there = max(_net(deltas.left, span) * legs.side[first + i] * direction, 0.0)
-            count = min(count, there / legs.need[first + i])
+    count, first = np.inf, legs.starts[spread]
+    for leg in range(first, legs.starts[spread + 1]):
+        portfolio = held[leg - first]
+        if portfolio >= 0:
+            span = _span(deltas, legs, leg, portfolio)
+            there = max(_net(deltas.left, span) * legs.side[leg] * direction, 0.0)
+            count = min(count, there / legs.need[leg])
     return count if count < np.inf else 0.0
 
 
@@ -323,49 +349,44 @@ def _give_scanning(
     deltas: Deltas,
     risks: Risks,
     rate: float,
-    held: Int64[np.ndarray, " held"],
+    size: int,
+    room: Room,
     used: Bool[np.ndarray, " portfolios"],
-    earned: Float64[np.ndarray, " held"],
 ) -> float:
-    """Fill what each leg earns from a scanning-based spread; return 1 where it saves anything."""
-    saved, alone = _scanning_saving(held, risks, rate)
-    if saved <= 0:
-        return 0.0
-    for i in range(held.size):
-        if held[i] >= 0:
+    """Fill what each of the legs earns from a scanning-based spread; return 1 where it saves anything."""
+    held, earned = room.held, room.earned
+    saved, alone = _scanning_saving(held, size, risks.sums, rate, room.sums)
+    for i in range(size):
+        if held[i] >= 0 and saved > 0:
             earned[i] = saved * scan_risk(risks.sums[held[i]]) / alone
             used[held[i]] = True
-            deltas.left[deltas.slot_starts[held[i]] : deltas.slot_starts[held[i] + 1]] = 0.0
-    return 1.0
+            for slot in range(deltas.slot_starts[held[i]], deltas.slot_starts[held[i] + 1]):
+                deltas.left[slot] = 0.0
+    return 1.0 if saved > 0 else 0.0
 
 
 @njit(cache=True, error_model="numpy", inline="always")
 def _give_delta(
-    deltas: Deltas,
-    legs: Legs,
-    risks: Risks,
-    flat: float,
-    first: int,
-    present: int,
-    held: Int64[np.ndarray, " held"],
-    earned: Float64[np.ndarray, " held"],
+    deltas: Deltas, legs: Legs, risks: Risks, flat: float, spread: int, present: int, room: Room
 ) -> float:
     """Fill what each leg earns from a delta-based spread; return how many were formed. ``flat`` < 0: none."""
-    formed = 0.0
-    for direction in (1.0, -1.0):
-        count = _inter_count(deltas, legs, first, held, direction)
+    formed, first, held, earned = 0.0, legs.starts[spread], room.held, room.earned
+    for turned in range(2):
+        direction = 1.0 - 2.0 * turned
+        count = _inter_count(deltas, legs, spread, held, direction)
         if count > 0:
             formed += count
-            for i in range(held.size):
-                if held[i] >= 0:
-                    leg = first + i
+            for leg in range(first, legs.starts[spread + 1]):
+                portfolio = held[leg - first]
+                if portfolio >= 0:
                     taken = count * legs.ratio[leg]
                     if flat >= 0:
-                        earned[i] += count * flat / present
+                        earned[leg - first] += count * flat / present
                     else:
-                        risk = _weighted_price_risk(risks, deltas, legs, leg, held[i])
-                        earned[i] += risk * taken * legs.rate[leg]
-                    _take(deltas.left, _span(deltas, legs, leg, held[i]), legs.side[leg] * direction, taken)
+                        risk = _weighted_price_risk(risks, deltas, legs, leg, portfolio, room.sums)
+                        earned[leg - first] += risk * taken * legs.rate[leg]
+                    span = _span(deltas, legs, leg, portfolio)
+                    _take(deltas.left, span, legs.side[leg] * direction, taken)
     return formed
 
 
@@ -378,31 +399,32 @@ def _form_all_inter(
     chosen: tuple[int, int],
     place: Int64[np.ndarray, " commodities"],
     used: Bool[np.ndarray, " portfolios"],
-    room: tuple[Int64[np.ndarray, " most_legs"], Float64[np.ndarray, " most_legs"]],
+    room: Room,
     counts: Float64[np.ndarray, " spreads_or_0"],
     leg_credits: Float64[np.ndarray, " legs_or_0"],
     credit: Float64[np.ndarray, " portfolios"],
 ) -> None:
     """Form the chosen spreads of one account, whose portfolio in each commodity ``place`` gives."""
+    held, earned = room.held, room.earned
     for spread in range(chosen[0], chosen[1]):
-        present = _formable(legs, spread, spreads.minimum_legs[spread], place, used, room[0])
-        if not present:
-            continue
-        first, rate = legs.starts[spread], spreads.rate[spread]
-        size = legs.starts[spread + 1] - first
-        held, earned = room[0][:size], room[1][:size]
-        earned[:] = 0.0
-        if spreads.method[spread] == SCANNING:
-            formed = _give_scanning(deltas, risks, rate, held, used, earned)
-        else:
-            flat = rate if spreads.method[spread] == FLAT else -1.0
-            formed = _give_delta(deltas, legs, risks, flat, first, present, held, earned)
-        for i in range(held.size):
-            if held[i] >= 0:
-                credit[held[i]] += earned[i]
-        if counts.size:
-            counts[spread] = formed
-            leg_credits[first : first + held.size] = earned
+        present = _formable(legs, spread, spreads.minimum_legs[spread], place, used, held)
+        if present:
+            first, rate = legs.starts[spread], spreads.rate[spread]
+            size = legs.starts[spread + 1] - first
+            for i in range(size):
+                earned[i] = 0.0
+            if spreads.method[spread] == SCANNING:
+                formed = _give_scanning(deltas, risks, rate, size, room, used)
+            else:
+                flat = rate if spreads.method[spread] == FLAT else -1.0
+                formed = _give_delta(deltas, legs, risks, flat, spread, present, room)
+            for i in range(size):
+                if held[i] >= 0:
+                    credit[held[i]] += earned[i]
+                if leg_credits.size:
+                    leg_credits[first + i] = earned[i]
+            if counts.size:
+                counts[spread] = formed
 
 
 @njit(cache=True, error_model="numpy")
@@ -442,7 +464,7 @@ def inter_credits(
     linked = np.zeros(risks.method.size, np.bool_)
     for leg in range(legs.starts[chosen[0]], legs.starts[chosen[1]]):
         linked[legs.commodity[leg]] = True
-    room = np.empty(legs.commodity.size, np.int64), np.empty(legs.commodity.size)
+    room = Room(np.empty(legs.commodity.size, np.int64), np.empty(legs.commodity.size), np.empty(16))
     for account in range(account_starts.size - 1):
         begin, end, there = account_starts[account], account_starts[account + 1], 0
         for portfolio in range(begin, end):

@@ -23,14 +23,18 @@ FIELDS: Final = (
     Field("right", "text", label="Right", optional=True, omissible=True),
     Field("strike", "decimal", -AMOUNT_MAX, AMOUNT_MAX, label="Strike", optional=True, omissible=True),
     Field("quantity", "integer", -AMOUNT_MAX, AMOUNT_MAX, label="Quantity"),
+    Field("product_type", "text", label="Product type", optional=True, omissible=True),
+    Field("future_month", "text", label="Future month", optional=True, omissible=True),
 )
 
 
 def read_span_positions(path: str | Path) -> pl.DataFrame:
-    """Read positions with the columns Product, Expiry and Quantity, and Right, Strike, Account and Exchange.
+    """Read positions with the columns Product, Expiry and Quantity, and others that a file may leave out.
 
     Expiry is the month or day of the parameter file (YYYYMM or YYYYMMDD), Right C or P for an option and
-    empty for anything else, Quantity contracts, + long, − short.
+    empty for anything else, Quantity contracts, + long, − short. The others are Right, Strike, Account,
+    Exchange, and Product type and Future month (of the underlying future), both as the parameter file has
+    them, where series differ in nothing else; empty, they say nothing.
 
     Raises
     ------

@@ -60,7 +60,8 @@ def write_span_sample(
     folder.mkdir(parents=True, exist_ok=True)
     write_positional(parameters, folder / "rpf.lis")
     write_spn(parameters, folder / "rpf.spn")
-    texts = held.select(field.text(held[field.name]).alias(field.title) for field in FIELDS)
+    fields = [field for field in FIELDS if field.name in held.columns]
+    texts = held.select(field.text(held[field.name]).alias(field.title) for field in fields)
     with whole_file(folder / "positions.csv") as stream:
         texts.write_csv(stream, quote_style="never")
     note = f"SYNTHETIC sample data (seed {seed}): no real series, price or account."

@@ -85,8 +85,9 @@ def series_pair(series: NewSeries, pairs: pl.DataFrame, snapshot: Snapshot) -> p
             "group": [0],
             "rate": [rate],
             "forward": [forward],
-            "carry": [terms["carry"]],
-            "elasticity": [_elasticity(curves, days)],
+            "carry": [
+                np.log(forward / float(terms["spot"])) / years if terms["style"] == "american" else 0.0
+            ],
             "volatility": [volatility],
             "smile_slope": [slope],
             side: [0],
@@ -112,12 +113,6 @@ def _bad(series: NewSeries, days: int, known: pl.DataFrame) -> list[BadRecord]:
         for field, value, holds, rule in rules
         if not holds
     ]
-
-
-def _elasticity(curves: list[pl.DataFrame], days: int) -> float:
-    """Return that of the nearest expiry: dividends in between are not told apart."""
-    nearest = min(curves, key=lambda curve: abs(int(curve["days"][0]) - days))
-    return float(nearest["elasticity"][0])
 
 
 def _forward(curves: list[pl.DataFrame], days: int, spot: float) -> float:

@@ -80,7 +80,7 @@ def factor_vectors(
     Without ``rates`` forwards move with the spot alone and discount factors stand still.
     """
     starts, first = pair_groups(table)
-    forwards, forward_row = distinct_rows(first, "underlying", "currency", "days", "elasticity")
+    forwards, forward_row = distinct_rows(first, "underlying", "currency", "days")
     volatilities, volatility_row = distinct_rows(first, "underlying", "days")
     discounts, discount_row = distinct_rows(first, "currency", "days")
     moving = rates and moves.has_rates
@@ -95,11 +95,11 @@ def factor_vectors(
 
 
 def _growth(
-    moves: FactorMoves, underlying: str, currency: str, days: int, elasticity: float, *, rates: bool
+    moves: FactorMoves, underlying: str, currency: str, days: int, *, rates: bool
 ) -> Float64[np.ndarray, " stride"]:
-    """Return forward in the scenario ÷ forward now; cash dividends to come do not move with the spot."""
+    """Return forward in the scenario ÷ forward now; dividends to come move with the spot."""
     whole = moves.growth(underlying, currency, days) if rates else 1 + moves.spot(underlying)
-    return np.maximum(1 + elasticity * (whole - 1), GROWTH_FLOOR)
+    return np.maximum(whole, GROWTH_FLOOR)
 
 
 def _stacked(

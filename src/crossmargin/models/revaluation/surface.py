@@ -16,6 +16,8 @@ from jaxtyping import Bool, Float64, Int64
 
 from crossmargin.kernels.implied_volatility import VolatilityStatus, implied_volatilities
 from crossmargin.models.revaluation.american_inputs import LOWEST, EarlyExercise, with_volatility
+from crossmargin.models.revaluation.dividends import Dividends, escrowed_income
+from crossmargin.models.revaluation.factors import distinct_rows
 from crossmargin.models.revaluation.settings import VOLATILITY_FLOOR
 from crossmargin.models.revaluation.snapshot import DAYS_A_YEAR, findings, interest_rates
 
@@ -32,10 +34,7 @@ CLASS_KEY: Final = ("underlying", "house", "style", "currency", "multiplier", "s
 
 EXPIRY_KEY: Final = (*CLASS_KEY, "expiry")
 
-ADDED: Final = ("forward", "carry", "elasticity", "volatility", "smile_slope")
-
-SHARE_MAX: Final = 0.9
-"""Dividends to come are worth at most this share of the spot; more is a slip of units."""
+ADDED: Final = ("forward", "carry", "volatility", "smile_slope")
 
 ROUNDS: Final = 20
 SETTLED: Final = 1e-9
@@ -57,8 +56,8 @@ class OptionPairs:
     table : DataFrame
         ``CLASS_KEY``, ``expiry``, ``strike``, ``group`` (number of class and expiry, ascending), ``days``,
         ``years`` (with the averaging window taken off), ``spot``, ``rate``, ``dividend_yield``,
-        ``forward``, ``carry`` (rate less yield for an American option, whose forward grows out of the spot;
-        else 0), ``elasticity`` (relative move of the forward for one of the spot), ``call`` and ``put`` (row in the snapshot's instruments, null where there is none),
+        ``forward``, ``carry`` (rate less income of an American option, whose forward grows out of the spot; else 0),
+        ``call`` and ``put`` (row in the snapshot's instruments, null where there is none),
         ``call_mark``, ``put_mark``, ``volatility`` (a fraction a year), ``smile_slope`` (change of
         volatility for a log-moneyness of 1).
     findings : DataFrame
@@ -74,16 +73,15 @@ def option_pairs(snapshot: Snapshot, settings: RevaluationSettings) -> OptionPai
 
     The forward is the settlement price of the future of the same underlying and expiry; without one, for
     European options, the median of K + (C − P)·e^{rT} over the five strikes nearest to the money; else
-    spot·e^{(r − q)T}. For American options the spot less the present value of the cash dividends up to
-    expiry (escrowed dividends) grows at r − q. A price that no volatility gives takes the volatility of its neighbours, linear in
+    spot·e^{(r − q)T} less what cash dividends up to expiry take off, see ``dividends``: for American options
+    always, and early exercise knows them as an income of that size spread over the option's life. A price that no volatility gives takes the volatility of its neighbours, linear in
     the logarithm of the strike and flat beyond; an expiry without any that of the nearest expiry.
     """
     table = _paired(snapshot, settings)
     if not len(table):
         nothing = {name: pl.Series(name, [], pl.Float64) for name in ADDED}
         return OptionPairs(table=table.with_columns(**nothing), findings=findings([]))
-    table, two_sided = _with_one_boundary(table)
-    table = _with_forwards(table, snapshot)
+    table, two_sided = _with_one_boundary(_with_forwards(table, snapshot))
     volatility, status = _implied(table)
     filled, found = _filled(table, volatility, status)
     found += two_sided
@@ -124,12 +122,51 @@ def _rates(table: pl.DataFrame, snapshot: Snapshot) -> pl.Series:
     return pl.Series("rate", rate)
 
 
-def _with_one_boundary(table: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[str, str, str]]]:
-    """Take American options as European where rate and yield are negative and exercise has two boundaries.
+def _with_forwards(table: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
+    """Add ``forward``: future, else parity, else carry, see ``option_pairs``; and ``carry``."""
+    futures = snapshot.instruments.filter(pl.col("kind") == "future").sort("multiplier", "instrument")
+    largest = futures.group_by("underlying", "expiry", maintain_order=True).last()
+    future = table.join(
+        largest.select("underlying", "expiry", pl.col("mark").alias("future")),
+        on=["underlying", "expiry"],
+        how="left",
+        maintain_order="left",
+    )["future"]
+    american = pl.col("style") == "american"
+    growth = (pl.col("rate") * pl.col("days") / DAYS_A_YEAR).exp()
+    gap = (pl.col("call_mark") - pl.col("put_mark")).abs()
+    near = gap.rank("ordinal").over("group") <= PARITY_STRIKES
+    at_parity = pl.col("strike") + (pl.col("call_mark") - pl.col("put_mark")) * growth
+    parity = pl.when(near & ~american).then(at_parity).median().over("group")
+    listed = pl.when(~american).then(pl.coalesce(pl.lit(future), parity))
+    dividends = pl.Series(_dividend_income(table, snapshot))
+    carry = pl.col("rate") - pl.col("dividend_yield") - dividends / pl.col("years")
+    return table.with_columns(
+        pl.coalesce(listed, pl.col("spot") * (carry * pl.col("years")).exp()).alias("forward"),
+        pl.when(american).then(carry).otherwise(0.0).alias("carry"),
+    )
 
-    A put has them where yield < rate < 0, a call where rate < yield < 0 (or the larger of the two is 0).
+
+def _dividend_income(table: pl.DataFrame, snapshot: Snapshot) -> Float64[np.ndarray, " pairs"]:
+    """Return what cash dividends up to expiry take off the forward: income over the option's life."""
+    first, at = distinct_rows(table, "underlying", "expiry", "years", "rate", "spot")
+    keys = first.with_row_index("group").select("group", "underlying")
+    paid = keys.join(snapshot.dividends, on="underlying", maintain_order="left_right").sort(
+        "group", "ex_date"
+    )
+    years = (paid["ex_date"] - snapshot.as_of).dt.total_days().to_numpy() / DAYS_A_YEAR
+    starts = np.searchsorted(paid["group"].to_numpy(), np.arange(len(first) + 1)).astype(np.int64)
+    dividends = Dividends(starts, years, paid["amount"].to_numpy())
+    columns = (first[name].to_numpy() for name in ("years", "rate"))
+    return escrowed_income(first["spot"].to_numpy(), dividends, *columns)[at]
+
+
+def _with_one_boundary(table: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[str, str, str]]]:
+    """Take American options as European where rate and income are negative and exercise has two boundaries.
+
+    A put has them where income < rate < 0, a call where rate < income < 0 (or the larger of the two is 0).
     """
-    rate, income = pl.col("rate"), pl.col("dividend_yield")
+    rate, income = pl.col("rate"), pl.col("rate") - pl.col("carry")
     put = (income < rate) & (rate <= 0) & ~((rate == 0) & (income < 0))
     call = (rate < income) & (income <= 0) & ~((income == 0) & (rate < 0))
     two = (pl.col("style") == "american") & (put | call)
@@ -140,53 +177,6 @@ def _with_one_boundary(table: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[st
     ]
     style = pl.when(two).then(pl.lit("european")).otherwise(pl.col("style"))
     return table.with_columns(style.alias("style")), found
-
-
-def _with_forwards(table: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
-    """Add ``forward``: future, else parity, else carry, see ``option_pairs``; ``carry`` and ``elasticity``."""
-    futures = snapshot.instruments.filter(pl.col("kind") == "future").sort("multiplier", "instrument")
-    largest = futures.group_by("underlying", "expiry", maintain_order=True).last()
-    future = table.join(
-        largest.select("underlying", "expiry", pl.col("mark").alias("future")),
-        on=["underlying", "expiry"],
-        how="left",
-        maintain_order="left",
-    )["future"]
-    american = pl.col("style") == "american"
-    escrowed = 1 - pl.Series("escrowed", _dividend_share(table, snapshot))
-    growth = (pl.col("rate") * pl.col("days") / DAYS_A_YEAR).exp()
-    carry = pl.col("rate") - pl.col("dividend_yield")
-    by_carry = (
-        pl.col("spot")
-        * pl.when(american).then(escrowed).otherwise(1.0)
-        * (carry * pl.when(american).then(pl.col("years")).otherwise(pl.col("days") / DAYS_A_YEAR)).exp()
-    )
-    gap = (pl.col("call_mark") - pl.col("put_mark")).abs()
-    near = gap.rank("ordinal").over("group") <= PARITY_STRIKES
-    at_parity = pl.col("strike") + (pl.col("call_mark") - pl.col("put_mark")) * growth
-    parity = pl.when(near).then(at_parity).median().over("group")
-    return table.with_columns(
-        pl.when(american)
-        .then(by_carry)
-        .otherwise(pl.coalesce(pl.lit(future), parity, by_carry))
-        .alias("forward"),
-        pl.when(american).then(carry).otherwise(0.0).alias("carry"),
-        pl.when(american).then(1 / escrowed).otherwise(1.0).alias("elasticity"),
-    )
-
-
-def _dividend_share(table: pl.DataFrame, snapshot: Snapshot) -> Float64[np.ndarray, " pairs"]:
-    """Return present value of the cash dividends up to expiry over the spot."""
-    keys = table.select("underlying", "expiry", "rate", "spot").unique(maintain_order=True)
-    paid = keys.join(snapshot.dividends, on="underlying").filter(pl.col("ex_date") <= pl.col("expiry"))
-    years = (pl.col("ex_date") - snapshot.as_of).dt.total_days() / DAYS_A_YEAR
-    worth = (pl.col("amount") * (-pl.col("rate") * years).exp() / pl.col("spot")).sort_by("ex_date").sum()
-    shares = paid.group_by("underlying", "expiry", "rate", "spot", maintain_order=True).agg(
-        worth.alias("share")
-    )
-    on = ["underlying", "expiry", "rate", "spot"]
-    share = table.select(on).join(shares, on=on, how="left", maintain_order="left")["share"]
-    return share.fill_null(0.0).clip(0.0, SHARE_MAX).to_numpy()
 
 
 def _implied(
