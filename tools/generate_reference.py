@@ -26,6 +26,7 @@ from crossmargin.formats.hkscc import reports, rpf01_layout
 from crossmargin.formats.hkscc.participant import HOUSE_KEYS
 from crossmargin.formats.market import layout as market_layout
 from crossmargin.formats.records import NOUNS
+from crossmargin.formats.scenario_settings import SECTIONS, TOP, PartChoices
 from crossmargin.formats.span import positions as span_positions
 from crossmargin.models.market import (
     MARKET_DEFAULTS,
@@ -34,6 +35,13 @@ from crossmargin.models.market import (
     MARKET_SCHEMAS,
     market_rules,
 )
+from crossmargin.models.revaluation.settings import RevaluationSettings
+from crossmargin.models.scenarios.build import ScenarioSettings
+from crossmargin.models.scenarios.filtered import FilteredHistorical
+from crossmargin.models.scenarios.history_rules import HistoryRules
+from crossmargin.models.scenarios.part_rules import AntiProcyclical
+from crossmargin.models.scenarios.scenario_set import FACTOR_KINDS
+from crossmargin.models.scenarios.selection import LookBack, WorstDays
 from crossmargin.models.span.parameters import SPAN_KEYS, SPAN_SCHEMAS, SpanParameters
 from crossmargin.models.span.settings import SpanSettings
 
@@ -298,6 +306,18 @@ MARKET_COLUMNS: Final = {
         "rate": "units of the market's currency for one of this",
     },
 }
+ENGINE_TABLES: Final = {
+    "history": (HistoryRules, "How histories are judged and mended."),
+    "filtering": (FilteredHistorical, "How returns are scaled to today's volatility."),
+    "look_back": (LookBack, "The scenarios that are the last days."),
+    "stress": (WorstDays, "The scenarios that are stressed days: the worst of a factor, or periods."),
+    "parts": (PartChoices, "Confidence levels, and weights of a blend."),
+    "anti_procyclical": (
+        AntiProcyclical,
+        'What keeps margin from following the market too closely; "there" is EMIR RTS 153/2013, Article 28.',
+    ),
+    "revaluation": (RevaluationSettings, "How instruments are valued, today and in a scenario."),
+}
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -508,6 +528,56 @@ def span_settings_page() -> str:
     )
 
 
+def engine_rows(
+    kind: type, *, only: Sequence[str] = (), without: Sequence[str] = ()
+) -> Iterator[tuple[str, ...]]:
+    """Yield key, type, default and meaning of the fields of a settings class."""
+    documented = parameter_docs(kind)
+    for item in dataclasses.fields(kind):
+        if item.name in without or (only and item.name not in only):
+            continue
+        written, text = documented[item.name]
+        if item.default is dataclasses.MISSING:
+            default = "of the command"
+        elif isinstance(item.default, tuple):
+            default = "all"
+        else:
+            default = (
+                f"`{item.default!r}`".replace("'", '"').replace("True", "true").replace("False", "false")
+            )
+        if item.name == "kinds":
+            written = "array of " + ", ".join(f'"{kind}"' for kind in FACTOR_KINDS)
+        yield f"`{item.name}`", re.sub(r"\bstr\b", "text", written), default, text
+
+
+def engine_settings_page() -> str:
+    """Return every table and key of the settings file of the scenario engine."""
+    assert tuple(ENGINE_TABLES) == SECTIONS, "a table without a description, or in another order"
+    heads = ("key", "type", "default", "meaning")
+    parts = [
+        NOTE,
+        "# Engine settings\n",
+        (
+            "Keys of the settings file (TOML) of `crossmargin scenarios build`, `margin`, `whatif` and `rpf01 build`, and of the "
+            "argument `given` of `engine_settings`. Every table and key may be left out; an unknown one is refused, and so is "
+            "a value of another type: all of them are listed at once. Confidence levels are text, since a binary number "
+            "cannot hold them. See [how to use one](../how-to/scenario-engine.md#settings).\n"
+        ),
+        "## Beside the tables\n",
+        table(heads, engine_rows(ScenarioSettings, only=TOP)),
+    ]
+    for name, (kind, meaning) in ENGINE_TABLES.items():
+        parts.append(f"## `[{name}]`\n\n{meaning}\n")
+        parts.append(table(heads, engine_rows(kind, without=("stressed",))))
+    stress = parts.index(next(part for part in parts if part.startswith("## `[stress]`"))) + 2
+    parts.insert(
+        stress,
+        "Or `periods`, an array of `[name, first day, last day]`, beside which no other key may stand: every trading day of "
+        "the periods.\n",
+    )
+    return "\n".join(parts)
+
+
 def span_parameters_page() -> str:
     """Return every table and column of ``SpanParameters``."""
     assert list(SPAN_TABLES) == list(SPAN_SCHEMAS), "a table without a description, or in another order"
@@ -689,6 +759,7 @@ def pages() -> dict[Path, str]:
     assert DEMO_BLOCK.search(readme), "the README has no place for the demo's output"
     return {
         folder / "cli.md": cli_page(),
+        folder / "engine-settings.md": engine_settings_page(),
         folder / "formats.md": formats_page(),
         folder / "market-folder.md": market_folder_page(),
         folder / "participant-settings.md": settings_page(),

@@ -9,7 +9,12 @@ import pytest
 
 from crossmargin import InputError, SpanSettings, span_margins
 from crossmargin.core import rounding
-from crossmargin.kernels.hash_lookup import find_hashes, find_hashes_numpy
+from crossmargin.kernels.hash_lookup import (
+    find_hashes,
+    find_hashes_numpy,
+    number_hashes,
+    number_hashes_numpy,
+)
 from crossmargin.kernels.rounding import half_away
 from crossmargin.kernels.span_accounts import BLOCK_ACCOUNTS
 from crossmargin.kernels.span_portfolios import FEW, Places, order_positions, order_positions_numpy
@@ -27,6 +32,23 @@ def test_hashes_are_found_as_in_a_dictionary(rows):
     keys = rng.choice(2**20, 1000, replace=False).astype(np.uint64) << np.uint64(3)
     asked = np.concatenate([rng.choice(keys, rows), rng.integers(0, 2**63, rows).astype(np.uint64)])
     assert find_hashes(keys, asked).tobytes() == find_hashes_numpy(keys, asked).tobytes()
+
+
+@pytest.mark.parametrize(("rows", "keys"), [(0, 1), (1, 1), (5000, 3), (5000, 511), (9000, 5000)])
+def test_hashes_are_numbered_as_by_the_twin(rows, keys):
+    rng = np.random.default_rng(rows + keys)
+    asked = rng.choice(rng.integers(0, 2**63, keys).astype(np.uint64), rows)
+    for one, other in zip(number_hashes(asked), number_hashes_numpy(asked), strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+def test_accounts_that_share_a_hash_stay_apart(monkeypatch, synthetic, held):
+    shuffled = held.sample(fraction=1.0, shuffle=True, seed=2)
+    expected = span_margins(shuffled, synthetic).book
+    monkeypatch.setattr(
+        "crossmargin.models.span.book.number_hashes", lambda asked: number_hashes(asked % np.uint64(7))
+    )
+    assert span_margins(shuffled, synthetic).book.content_hash == expected.content_hash
 
 
 def test_a_number_is_rounded_as_an_array_is():
@@ -105,6 +127,47 @@ def test_neither_threads_nor_the_order_of_rows_change_a_byte(synthetic, held, se
         found.append([risk.requirement.tobytes(), risk.risk_margin.tobytes(), risk.sums.tobytes()])
     numba.set_num_threads(threads)
     assert found[0] == found[1] == found[2]
+
+
+def plain_gross(book, losses, minimum, gross_scan) -> np.ndarray:
+    """Scan risk on a gross basis with loops over portfolios and NumPy rows."""
+    found = np.empty(book.account.size)
+    for portfolio, (first, last) in enumerate(zip(book.starts[:-1], book.starts[1:], strict=True)):
+        rows, long, short = (column[first:last] for column in (book.series, book.long, book.short))
+        if gross_scan == "per_side":
+            sides = long @ losses[rows], -short @ losses[rows]
+            found[portfolio] = sum(max(side.max(), 0.0) for side in sides)
+        else:
+            bought = np.maximum(losses[rows].max(axis=1), 0.0)
+            sold = np.maximum((-losses[rows]).max(axis=1), np.maximum(minimum[rows], 0.0))
+            found[portfolio] = long @ bought + short @ sold
+    return found
+
+
+@pytest.mark.parametrize("gross_scan", ["per_side", "per_contract"])
+def test_gross_scan_risk_is_that_of_the_plain_twin(synthetic, held, gross_scan):
+    margins = span_margins(held, synthetic, SpanSettings(basis="gross", gross_scan=gross_scan))
+    tables = margins.tables
+    expected = plain_gross(margins.book, tables.losses, tables.series_minimum, gross_scan)
+    np.testing.assert_allclose(margins.risk.scan_risk, expected, rtol=1e-13, atol=1e-9)
+    assert (margins.risk.active == -1).all()
+
+
+@pytest.mark.parametrize("basis", ["net", "gross"])
+def test_option_values_and_minimum_are_those_of_the_plain_twin(synthetic, held, basis):
+    settings = SpanSettings(basis=basis, gross_scan="per_side", som_method="max")
+    margins = span_margins(held, synthetic, settings)
+    tables, book, risk = margins.tables, margins.book, margins.risk
+    long, short = (book.long, book.short) if basis == "gross" else (book.net.clip(0), (-book.net).clip(0))
+    is_call = (synthetic.series["right"] == "C").to_numpy()[book.series]
+    count, least = book.account.size, short * tables.series_minimum[book.series]
+    sides = [np.bincount(book.portfolio, least * chosen, count) for chosen in (is_call, ~is_call)]
+    counted = np.where(tables.value_counts[book.series], book.net * tables.series_value[book.series], 0.0)
+    owned = np.where(long > 0, long * tables.series_value[book.series], 0.0)
+    assert risk.short_option_minimum.tobytes() == np.maximum(*sides).tobytes()
+    assert risk.option_value.tobytes() == np.bincount(book.portfolio, counted, count).tobytes()
+    assert risk.long_option_value.tobytes() == np.bincount(book.portfolio, owned, count).tobytes()
+    assert (risk.short_option_minimum > 0).any()
 
 
 @pytest.mark.parametrize("basis", ["net", "gross"])

@@ -50,11 +50,11 @@ from crossmargin.kernels.european_pairs import (
     PairGroups,
     Pairs,
     Row,
-    _clear,
-    _numbers,
-    _outputs,
-    _prices,
+    clear_gaps,
     european_pairs_numpy,
+    output_rows,
+    pair_numbers,
+    pair_prices,
 )
 from crossmargin.kernels.fast_math import Real, power_of_two
 
@@ -147,14 +147,14 @@ def _plain_europeans(
     inverse: Row,
 ) -> None:
     """Fill European prices, t and the reciprocal of the deviation: forward and level of volatility move."""
-    numbers = _numbers(call)
+    numbers = pair_numbers(call)
     one, middle, scale = call.dtype.type(1.0), own.middle, own.scale
     twice = (scale + scale) * middle
     moneyness, deviation, least = own.moneyness, own.deviation, own.least
     forward_leg, strike_leg = own.forward_leg, own.strike_leg
     for s in range(call.size):
         moved = max(deviation * factor[s], least)
-        prices = _prices(moneyness + log_return[s], moved, forward_leg * growth[s], strike_leg, numbers)
+        prices = pair_prices(moneyness + log_return[s], moved, forward_leg * growth[s], strike_leg, numbers)
         call[s], put[s] = prices
         inverse[s] = one / moved
         t[s] = min(max(scale - twice / (moved + middle), -one), one)
@@ -173,7 +173,7 @@ def _full_europeans(
     inverse: Row,
 ) -> None:
     """Fill European prices, t and the reciprocal of the deviation: smile and skew move too."""
-    numbers = _numbers(call)
+    numbers = pair_numbers(call)
     one, middle, scale = call.dtype.type(1.0), own.middle, own.scale
     twice = (scale + scale) * middle
     moneyness, deviation, least, smile, skew = (
@@ -182,7 +182,7 @@ def _full_europeans(
     forward_leg, strike_leg = own.forward_leg, own.strike_leg
     for s in range(call.size):
         moved = max(deviation * factor[s] + smile * log_return[s] + skew * skews[s], least)
-        prices = _prices(moneyness + log_return[s], moved, forward_leg * growth[s], strike_leg, numbers)
+        prices = pair_prices(moneyness + log_return[s], moved, forward_leg * growth[s], strike_leg, numbers)
         call[s], put[s] = prices
         inverse[s] = one / moved
         t[s] = min(max(scale - twice / (moved + middle), -one), one)
@@ -408,7 +408,7 @@ def _plain_task(
     for i in range(first, last):
         while i >= groups.starts[group + 1]:
             group += 1
-        call, put = _outputs(pairs, i, cube, spare)
+        call, put = output_rows(pairs, i, cube, spare)
         forward, volatility = groups.forward_row[group], groups.volatility_row[group]
         log_return, growth = factors.log_return[forward], factors.growth[forward]
         factor = factors.volatility_factor[volatility]
@@ -419,8 +419,8 @@ def _plain_task(
         )
         _plain_europeans(own, log_return, growth, factor, call, put, scratch.t, scratch.inverse)
         _add_premiums(own, classes, numbers, log_return, growth, scratch, call, put)
-        _clear(call, gaps)
-        _clear(put, gaps)
+        clear_gaps(call, gaps)
+        clear_gaps(put, gaps)
 
 
 @njit(cache=True, error_model="numpy")
@@ -440,7 +440,7 @@ def _full_task(
     for i in range(first, last):
         while i >= groups.starts[group + 1]:
             group += 1
-        call, put = _outputs(pairs, i, cube, spare)
+        call, put = output_rows(pairs, i, cube, spare)
         forward, volatility = groups.forward_row[group], groups.volatility_row[group]
         skews = factors.skew[volatility] if factors.skew.shape[0] > 0 else still
         log_return, growth = factors.log_return[forward], factors.growth[forward]
@@ -452,8 +452,8 @@ def _full_task(
         )
         _full_europeans(own, log_return, growth, factor, skews, call, put, scratch.t, scratch.inverse)
         _add_premiums(own, classes, numbers, log_return, growth, scratch, call, put)
-        _clear(call, gaps)
-        _clear(put, gaps)
+        clear_gaps(call, gaps)
+        clear_gaps(put, gaps)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
@@ -627,4 +627,4 @@ def american_pairs_numpy(
             price = np.maximum(europeans[rows[f"{name}_row"][i]] + premium, sign * (spot - strike))
             row = cube[int(own[f"{name}_row"])]
             row[:] = own[f"{name}_scale"] * (price - own[f"{name}_base"])
-            _clear.py_func(row, gaps)
+            clear_gaps.py_func(row, gaps)

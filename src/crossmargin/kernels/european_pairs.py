@@ -36,17 +36,26 @@ from crossmargin.kernels.fast_math import (
 from crossmargin.kernels.normal import ROOT_HALF, normal_cdf, normal_density
 
 __all__ = [
+    "FAST",
     "LEAST_DEVIATION",
+    "PAIRS_PER_TASK",
+    "Cube",
     "FactorVectors",
+    "Gaps",
     "PairGreeks",
     "PairGroups",
     "Pairs",
+    "Row",
+    "clear_gaps",
     "european_base_prices",
     "european_greeks",
     "european_pairs",
     "european_pairs_full",
     "european_pairs_numpy",
     "european_pairs_plain",
+    "output_rows",
+    "pair_numbers",
+    "pair_prices",
 ]
 
 PAIRS_PER_TASK = 64
@@ -171,7 +180,7 @@ Numbers: TypeAlias = "tuple[Real, Real, Real, Real, Real]"
 
 
 @njit(inline="always", error_model="numpy")
-def _numbers(like: Row) -> Numbers:
+def pair_numbers(like: Row) -> Numbers:
     """Return the constants in the width of an array: a wider one would widen every result."""
     real = like.dtype.type
     narrow = like.itemsize == 4  # noqa: PLR2004 (bytes)
@@ -181,7 +190,7 @@ def _numbers(like: Row) -> Numbers:
 
 
 @njit(inline="always", error_model="numpy")
-def _prices(
+def pair_prices(
     moneyness: Real, deviation: Real, forward_leg: Real, strike_leg: Real, numbers: Numbers
 ) -> tuple[Real, Real]:
     """Return the present value of the call and the put: half a straddle, more or less half a forward."""
@@ -204,14 +213,14 @@ def _plain_pair(
     pairs: Pairs, i: int, scale: Real, log_return: Row, growth: Row, factor: Row, call: Row, put: Row
 ) -> None:
     """Fill the rows of a pair: only forward and level of volatility move."""
-    numbers = _numbers(call)
+    numbers = pair_numbers(call)
     least = max(pairs.least_deviation[i], call.dtype.type(LEAST_DEVIATION))
     moneyness, deviation = pairs.log_moneyness[i], pairs.deviation[i]
     forward_leg, strike_leg = scale * pairs.forward_leg[i], scale * pairs.strike_leg[i]
     call_base, put_base = scale * pairs.call_base[i], scale * pairs.put_base[i]
     for s in range(call.size):
         moved = max(deviation * factor[s], least)
-        prices = _prices(moneyness + log_return[s], moved, forward_leg * growth[s], strike_leg, numbers)
+        prices = pair_prices(moneyness + log_return[s], moved, forward_leg * growth[s], strike_leg, numbers)
         call[s] = prices[0] - call_base
         put[s] = prices[1] - put_base
 
@@ -230,7 +239,7 @@ def _full_pair(
     put: Row,
 ) -> None:
     """Fill the rows of a pair: smile, skew and discount factor move too."""
-    numbers = _numbers(call)
+    numbers = pair_numbers(call)
     least = max(pairs.least_deviation[i], call.dtype.type(LEAST_DEVIATION))
     moneyness, deviation, smile, skew = (
         pairs.log_moneyness[i], pairs.deviation[i], pairs.smile[i], pairs.skew[i]
@@ -239,19 +248,19 @@ def _full_pair(
     call_base, put_base = scale * pairs.call_base[i], scale * pairs.put_base[i]
     for s in range(call.size):
         moved = max(deviation * factor[s] + smile * log_return[s] + skew * skews[s], least)
-        prices = _prices(moneyness + log_return[s], moved, forward_leg * growth[s], strike_leg, numbers)
+        prices = pair_prices(moneyness + log_return[s], moved, forward_leg * growth[s], strike_leg, numbers)
         call[s] = discount[s] * prices[0] - call_base
         put[s] = discount[s] * prices[1] - put_base
 
 
 @njit(cache=True, error_model="numpy")
-def _clear(row: Row, gaps: Gaps) -> None:
+def clear_gaps(row: Row, gaps: Gaps) -> None:
     for k in range(gaps.shape[0]):
         row[gaps[k, 0] : gaps[k, 1]] = 0
 
 
 @njit(cache=True, error_model="numpy")
-def _outputs(pairs: Pairs, i: int, cube: Cube, spare: Cube) -> tuple[Row, Row]:
+def output_rows(pairs: Pairs, i: int, cube: Cube, spare: Cube) -> tuple[Row, Row]:
     """Return the rows to fill; a spare one in place of an option that is not wanted."""
     call_row, put_row = pairs.call_row[i], pairs.put_row[i]
     call = cube[call_row] if call_row >= 0 else spare[0]
@@ -268,15 +277,15 @@ def _plain_task(
     for i in range(first, last):
         while i >= groups.starts[group + 1]:
             group += 1
-        call, put = _outputs(pairs, i, cube, spare)
+        call, put = output_rows(pairs, i, cube, spare)
         forward, volatility = groups.forward_row[group], groups.volatility_row[group]
         log_return, growth = factors.log_return[forward], factors.growth[forward]
         factor = factors.volatility_factor[volatility]
         _plain_pair(pairs, i, pairs.call_scale[i], log_return, growth, factor, call, put)
         if pairs.put_scale[i] != pairs.call_scale[i]:
             _plain_pair(pairs, i, pairs.put_scale[i], log_return, growth, factor, spare[0], put)
-        _clear(call, gaps)
-        _clear(put, gaps)
+        clear_gaps(call, gaps)
+        clear_gaps(put, gaps)
 
 
 @njit(cache=True, error_model="numpy")
@@ -290,7 +299,7 @@ def _full_task(
     for i in range(first, last):
         while i >= groups.starts[group + 1]:
             group += 1
-        call, put = _outputs(pairs, i, cube, spare)
+        call, put = output_rows(pairs, i, cube, spare)
         forward, volatility = groups.forward_row[group], groups.volatility_row[group]
         skews = factors.skew[volatility] if factors.skew.shape[0] > 0 else still[0]
         discount = factors.discount[groups.discount_row[group]] if factors.discount.shape[0] > 0 else still[1]
@@ -300,8 +309,8 @@ def _full_task(
         _full_pair(pairs, i, pairs.call_scale[i], *moved, call, put)
         if pairs.put_scale[i] != pairs.call_scale[i]:
             _full_pair(pairs, i, pairs.put_scale[i], *moved, spare[0], put)
-        _clear(call, gaps)
-        _clear(put, gaps)
+        clear_gaps(call, gaps)
+        clear_gaps(put, gaps)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
@@ -373,7 +382,7 @@ def european_pairs_numpy(
             if own[f"{name}_row"] >= 0:
                 row = cube[int(own[f"{name}_row"])]
                 row[:] = own[f"{name}_scale"] * (discount * side * price - own[f"{name}_base"])
-                _clear.py_func(row, gaps)
+                clear_gaps.py_func(row, gaps)
 
 
 def _cdf(x: Float64[np.ndarray, " scenarios"]) -> Float64[np.ndarray, " scenarios"]:
@@ -389,10 +398,10 @@ def european_base_prices(
 ) -> tuple[Float64[np.ndarray, " pairs"], Float64[np.ndarray, " pairs"]]:
     """Present value of the call and the put of each pair before any scenario; arguments as ``Pairs``."""
     call, put = np.empty_like(deviation), np.empty_like(deviation)
-    numbers = _numbers(call)
+    numbers = pair_numbers(call)
     for i in range(call.size):
         spread = max(deviation[i], LEAST_DEVIATION)
-        call[i], put[i] = _prices(log_moneyness[i], spread, forward_leg[i], strike_leg[i], numbers)
+        call[i], put[i] = pair_prices(log_moneyness[i], spread, forward_leg[i], strike_leg[i], numbers)
     return call, put
 
 

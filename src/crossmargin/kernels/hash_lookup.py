@@ -70,7 +70,7 @@ def find_hashes_numpy(
 def number_hashes(
     asked: UInt64[np.ndarray, " rows"],
 ) -> tuple[Int32[np.ndarray, " rows"], Int64[np.ndarray, " keys"]]:
-    """Number hashes in the order in which they are first met; return each one's number, and those first rows."""
+    """Return a number for each hash, in the order in which they are first met, and the first row of each."""
     bits, count = np.uint64(10), 0
     table = np.full(1 << np.int64(bits), -1, np.int32)
     numbers, firsts, keys = np.empty(asked.size, np.int32), np.empty(512, np.int64), np.empty(512, np.uint64)

@@ -41,7 +41,7 @@ def worst_scenario(sums: Float64[np.ndarray, " 16"]) -> int:
     """Return the scenario, from 0, with the largest loss; of equal ones the lowest number."""
     worst, largest = 0, sums[0]
     for scenario in range(1, SCENARIOS):
-        largest = sums[scenario] if sums[scenario] > largest else largest
+        largest = max(largest, sums[scenario])
     for scenario in range(SCENARIOS - 1, -1, -1):  # no branch that depends on a loss: those are guessed wrong
         worst = scenario if sums[scenario] == largest else worst
     return worst
@@ -52,7 +52,7 @@ def scan_risk(sums: Float64[np.ndarray, " 16"]) -> float:
     """Return the largest loss, at least 0; NaN where a sum is NaN or infinities of both signs meet."""
     largest, total = sums[0], sums[0]
     for scenario in range(1, SCENARIOS):
-        largest = sums[scenario] if sums[scenario] > largest else largest
+        largest = max(largest, sums[scenario])
         total += sums[scenario]
     return max(largest, 0.0) if total == total else np.nan  # noqa: PLR0124
 

@@ -80,7 +80,7 @@ class SpanMargins:
         }
         return pl.DataFrame(
             {
-                "account": pl.Series(self.accounts, dtype=pl.String).gather(self.book.account),
+                "account": self.book.names.gather(self.book.account),
                 "commodity": names,
                 "currency": commodities["currency"].gather(self.book.commodity),
                 "active_scenario": risk.active + 1,
@@ -97,7 +97,7 @@ class SpanMargins:
         currency = self.parameters.commodities["currency"].gather(self.book.commodity)
         rows = pl.DataFrame({"account": self.book.account, "currency": currency, "amount": self.requirement})
         added = rows.group_by("account", "currency").agg(pl.col("amount").sum()).sort("account", "currency")
-        names = pl.Series(self.accounts, dtype=pl.String).gather(added["account"])
+        names = self.book.names.gather(added["account"])
         floored = added["amount"].clip(0, None).to_numpy()
         return pl.DataFrame(
             {
