@@ -172,7 +172,7 @@ def participant_survives(value, path) -> bool:
 
 
 def sound_span_positions(value) -> None:
-    finite(value, {"right", "strike"})
+    finite(value, {"right", "strike", "product_type", "future_month"})
 
 
 def span_settings_survive(value, path) -> bool:

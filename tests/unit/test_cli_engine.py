@@ -704,15 +704,13 @@ def test_a_description_of_other_scenarios(refused, copy, changes):
     described(copy, **changes)
     for words in (margin(copy), ["scenarios", "show", copy / "set"]):
         (line,) = refused(*words)
-        assert line.endswith("'another set': the scenarios that the cube beside it was made from")
+        assert line.endswith("'another hash': the rows that cube.json was written with")
 
 
 def test_a_description_of_other_settings(refused, copy):
     described(copy, settings=lambda settings: {**settings, "smile": "delta"})
     (line,) = refused(*margin(copy))
-    assert line.endswith(
-        "'another key': a cube made by this version with the settings that it names; build it again"
-    )
+    assert line.endswith("'another hash': the rows that cube.json was written with")
 
 
 def test_whole_numbers_in_the_settings_do_not_part_a_cube_from_its_key(done, copy):

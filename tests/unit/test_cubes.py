@@ -61,7 +61,14 @@ def test_a_cube_replaces_another_as_a_whole(folder):
 def test_parts_of_two_cubes_are_refused(folder, tmp_path):
     write_cube(small_cube(seed=6), tmp_path / "other")
     (folder / "pnl.rows").write_bytes((tmp_path / "other" / "pnl.rows").read_bytes())
-    with pytest.raises(InputError, match=r"the key of cube\.json"):
+    with pytest.raises(InputError, match=r"the rows that cube\.json was written with"):
+        open_cube(folder)
+
+
+def test_an_altered_description_is_refused(folder):
+    path = folder / "cube.json"
+    path.write_bytes(path.read_bytes().replace(b'"weight": 0.75', b'"weight": 0.70'))
+    with pytest.raises(InputError, match=r"the rows that cube\.json was written with"):
         open_cube(folder)
 
 

@@ -82,7 +82,8 @@ def span(
     file
         Risk parameter file: HKEX or CME positional, or SPAN XML; zip and gzip are opened.
     positions
-        CSV with the columns Product, Expiry, Quantity, and Right, Strike, Account, Exchange as needed.
+        CSV with the columns Product, Expiry, Quantity, and Right, Strike, Account, Exchange, Product type, Future month as
+        needed.
     account_type
         DCASS account type; it decides between net and gross margining.
     client

@@ -5,8 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil
+from typing import Final
 
 __all__ = ["tail_count"]
+
+DIGITS_MAX: Final = 30
+"""No confidence level is printed with so many digits; a fraction of more takes long to reckon with."""
 
 
 def tail_count(confidence: Decimal | str, scenario_count: int) -> int:
@@ -26,7 +30,11 @@ def tail_count(confidence: Decimal | str, scenario_count: int) -> int:
         At least 1, at most ``scenario_count``: the smallest whole number that reaches the tail.
     """
     assert isinstance(confidence, Decimal | str), "a confidence level is a decimal, as printed"
-    level = Fraction(confidence)
+    printed = Decimal(confidence)
+    assert printed.is_finite(), "a confidence level is a number"
+    assert printed.adjusted() > -DIGITS_MAX, "a confidence level is not that small"
+    assert len(printed.as_tuple().digits) < DIGITS_MAX, "a confidence level has few digits"
+    level = Fraction(printed)
     assert 0 < level < 1, "a confidence level lies between 0 and 1"
     assert scenario_count >= 1, "a tail needs a scenario"
     return ceil((1 - level) * scenario_count)

@@ -255,6 +255,7 @@ def _full_pair(
 
 @njit(cache=True, error_model="numpy")
 def clear_gaps(row: Row, gaps: Gaps) -> None:
+    """Put 0 into the columns of a row that are no scenarios."""
     for k in range(gaps.shape[0]):
         row[gaps[k, 0] : gaps[k, 1]] = 0
 

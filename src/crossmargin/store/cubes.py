@@ -2,7 +2,8 @@
 
 ``cube.json`` says what the cube is and is the first to be read; ``pnl.rows`` holds the rows,
 ``scales.rows`` their scales where they have sixteen bits, ``instruments.parquet`` says what each is of,
-``findings.parquet`` what was left out. All bear the same key or hash, and a folder in which they do not is refused.
+``findings.parquet`` what was left out. The rows bear the hash of
+``cube.json``, and that bears the hashes of the tables; a folder in which one differs is refused.
 """
 
 from __future__ import annotations
@@ -88,9 +89,6 @@ def _write_into(cube: ScenarioCube, folder: Path) -> None:
     tables = {name: _parquet(getattr(cube, name)) for name in TABLES}
     for name, content in tables.items():
         (folder / f"{name}.parquet").write_bytes(content)
-    write_rows(folder / "pnl.rows", cube.pnl, {"key": cube.key})
-    if cube.scales is not None:
-        write_rows(folder / "scales.rows", cube.scales, {"key": cube.key})
     said = _Description(
         format=FORMAT,
         version=VERSION,
@@ -105,8 +103,13 @@ def _write_into(cube: ScenarioCube, folder: Path) -> None:
         data_note=cube.data_note,
         tables={name: hashlib.sha256(content).hexdigest() for name, content in tables.items()},
     )
+    description = (said.model_dump_json(indent=1) + "\n").encode()
+    belongs = {"key": cube.key, "description": hashlib.sha256(description).hexdigest()}
+    write_rows(folder / "pnl.rows", cube.pnl, belongs)
+    if cube.scales is not None:
+        write_rows(folder / "scales.rows", cube.scales, belongs)
     with whole_file(folder / "cube.json") as stream:
-        stream.write((said.model_dump_json(indent=1) + "\n").encode())
+        stream.write(description)
 
 
 def _parquet(table: pl.DataFrame) -> bytes:
@@ -140,8 +143,8 @@ def open_cube(folder: str | Path, *, verify: bool = False) -> ScenarioCube:
     """
     folder = Path(folder)
     said = _described(folder)
-    pnl = _rows(folder / "pnl.rows", said.key, verify=verify)
-    scales = _rows(folder / "scales.rows", said.key, verify=verify) if pnl.dtype == np.int16 else None
+    pnl = _rows(folder, "pnl.rows", verify=verify)
+    scales = _rows(folder, "scales.rows", verify=verify) if pnl.dtype == np.int16 else None
     tables = {name: _table(folder / f"{name}.parquet", said.tables.get(name, "")) for name in TABLES}
     if any(len(tables["instruments"]) != rows.shape[0] for rows in (pnl, scales) if rows is not None):
         raise _refused(folder, "instruments", str(len(tables["instruments"])), "one row of each instrument")
@@ -154,7 +157,7 @@ def open_cube(folder: str | Path, *, verify: bool = False) -> ScenarioCube:
         parts=tuple(ScenarioPart(**part.model_dump()) for part in said.parts),
         labels=tuple(said.labels),
         key=said.key,
-        settings=RevaluationSettings(**said.settings),  # type: ignore[arg-type]
+        settings=_settings(folder, said.settings),
         scenario_settings=tuple(said.scenario_settings),
         input_hashes=tuple(said.input_hashes),
         data_note=said.data_note,
@@ -162,13 +165,22 @@ def open_cube(folder: str | Path, *, verify: bool = False) -> ScenarioCube:
     )
 
 
-def _rows(path: Path, key: str, *, verify: bool) -> Shaped[np.ndarray, "instruments columns"]:
-    block = open_rows(path)
-    if block.description.get("key") != key:
-        raise _refused(path, "key", str(block.description.get("key")), "the key of cube.json")
+def _rows(folder: Path, name: str, *, verify: bool) -> Shaped[np.ndarray, "instruments columns"]:
+    block = open_rows(folder / name)
+    digest = hashlib.sha256((folder / "cube.json").read_bytes()).hexdigest()
+    if block.description.get("description") != digest:
+        rule = "the rows that cube.json was written with"
+        raise _refused(folder / name, "description", "another hash", rule)
     if verify:
         verify_rows(block)
     return block.rows
+
+
+def _settings(folder: Path, said: dict[str, str | float | int]) -> RevaluationSettings:
+    try:
+        return RevaluationSettings(**said)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise _refused(folder / "cube.json", "settings", str(error), "settings of this version") from error
 
 
 def _described(folder: Path) -> _Description:

@@ -81,7 +81,7 @@ def _tail(confidence: Decimal | str, scenario_count: int) -> int:
         return tail_count(confidence, scenario_count)
     except (AssertionError, ValueError, ArithmeticError) as error:
         rule = 'a decimal above 0 and below 1, as text: "0.99"'
-        raise _refused("confidence", str(confidence), rule) from error
+        raise _refused("confidence", str(confidence)[:40], rule) from error
 
 
 def _refused(field: str, value: str, rule: str) -> InputError:

@@ -5,12 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from crossmargin.core.columns import require_choice, require_number
+from crossmargin.core.columns import require_choice
+from crossmargin.models.scenarios.history_rules import require_within
 
 __all__ = ["VOLATILITY_FLOOR", "RevaluationSettings"]
 
 VOLATILITY_FLOOR: Final = 0.005
 """No volatility is lower, nor does it fall lower in a scenario."""
+
+
+RANGES: Final = {
+    "volatility_response": (0.0, 100.0),
+    "slope_response": (-100.0, 100.0),
+    "volatility_fall_limit": (0.0, 1.0),
+    "volatility_rise_limit": (0.0, 1000.0),
+    "reference_days": (1, 100_000),
+    "decay_days": (0.0, 3650.0),
+    "averaging_days": (0.0, 365.0),
+    "stale_days": (0, 3650),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +73,7 @@ class RevaluationSettings:
     def __post_init__(self) -> None:
         require_choice(self.precision, "precision", ("float32", "float64", "int16"))
         require_choice(self.smile, "smile", ("strike", "delta"))
-        for name in ("volatility_response", "volatility_rise_limit", "decay_days", "averaging_days"):
-            require_number(getattr(self, name), name)
-        require_number(self.volatility_fall_limit, "volatility_fall_limit")
-        require_number(self.stale_days, "stale_days")
-        require_number(self.reference_days - 1, "reference_days, less 1")
+        require_within(self, RANGES)
 
     @property
     def computed(self) -> Literal["float32", "float64"]:

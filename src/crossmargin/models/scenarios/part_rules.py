@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import InvalidOperation
 from typing import TYPE_CHECKING, Final
 
+from crossmargin.core.tails import tail_count
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.models.scenarios.filtered import FilteredHistorical
 from crossmargin.models.scenarios.history_rules import require_within
@@ -50,15 +51,15 @@ class PartRules:
     def __post_init__(self) -> None:
         require_within(self, {"weight": (0.0, 1.0)})
         if not _is_confidence(self.confidence):
-            value, rule = str(self.confidence), "a decimal text above 0 and below 1"
+            value, rule = str(self.confidence)[:40], "a decimal text above 0 and below 1, of few digits"
             record = BadRecord(file=self.name, line=0, field="confidence", value=value, rule=rule)
             raise InputError([record])
 
 
 def _is_confidence(text: object) -> bool:
     try:
-        return isinstance(text, str) and 0 < Decimal(text) < 1
-    except InvalidOperation:
+        return isinstance(text, str) and tail_count(text, 1) == 1
+    except (AssertionError, InvalidOperation):
         return False
 
 
