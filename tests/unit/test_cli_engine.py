@@ -502,7 +502,8 @@ def test_what_a_table_shows(done, place, held):
     assert cells(text, "Expected shortfalls, before weights")[0] == ["part", "weight", "before", "after"]
     tails = cells(text, "Scenarios of the tails, profit and loss")
     assert tails[0] == ["part", "scenario", "before", "after", "status"]
-    assert max(map(len, text.splitlines())) <= 120
+    assert max(len(line) for line in text.splitlines() if line[0] in "┏┃┡│└") <= 120
+    assert "Legal status: hypothetical" in text
 
 
 def test_an_option_that_nobody_lists(done, place, held):
@@ -931,3 +932,11 @@ def test_help_says_something_of_every_option(done, command):
     assert len(options) >= 1
     assert all(len(words) == 3 and not words[2].startswith("[") for words in options), options
     assert not any(words[0].startswith("--empty") for words in options)
+
+
+def test_a_cube_of_another_version(refused, place, monkeypatch):
+    monkeypatch.setattr("crossmargin.models.revaluation.cube.__version__", "0.0.0")
+    (line,) = refused(*margin(place))
+    assert line.endswith(
+        "'another key': a cube made by this version with the settings that it names; build it again"
+    )

@@ -158,7 +158,8 @@ def change_report(change: EsChange, cube: ScenarioCube) -> RenderableType:
         frame_table(title, change.to_frame().drop("account", "currency")),
         frame_table("Expected shortfalls, before weights", _rounded(change.shortfalls)),
         frame_table("Scenarios of the tails, profit and loss", _rounded(change.tail_scenarios)),
-        Text(f"As of {cube.as_of}; cube {cube.key[:12]}.", "dim"),
+        *stamp(change.provenance),
+        Text(f"Cube {cube.key[:12]}.", "dim"),
     )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from crossmargin.models.expected_shortfall.margin import EsMargins
     from crossmargin.models.scenarios.scenario_set import ScenarioPart
 
-__all__ = ["EsMargin", "make_result"]
+__all__ = ["EsMargin", "make_result", "provenance_of"]
 
 DECIMALS: Final = 2
 METHOD: Final = "expected shortfall on common scenarios, full revaluation"
@@ -92,20 +92,26 @@ def make_result(margins: EsMargins, account: str) -> EsMargin:
         binding="floor at 0" if blended < 0 else "",
         parts=tuple(parts),
     )
-    provenance = Provenance(
-        method=METHOD,
-        as_of=margins.cube.as_of,
-        parameter_sets=(),
-        settings=(
-            *margins.cube.scenario_settings,
-            *margins.cube.settings.described(),
-            *margins.settings.described(),
-        ),
-        input_hashes=(*margins.cube.input_hashes, ("positions", margins.book.content_hash)),
-        legal_status=LEGAL_STATUS,
-        data_note=margins.cube.data_note,
+    return EsMargin(
+        account=account,
+        currency=margins.cube.currency,
+        breakdown=tree,
+        provenance=provenance_of(margins),
     )
-    return EsMargin(account=account, currency=margins.cube.currency, breakdown=tree, provenance=provenance)
+
+
+def provenance_of(margins: EsMargins) -> Provenance:
+    """Return what it takes to make margins again."""
+    cube = margins.cube
+    return Provenance(
+        method=METHOD,
+        as_of=cube.as_of,
+        parameter_sets=(),
+        settings=(*cube.scenario_settings, *cube.settings.described(), *margins.settings.described()),
+        input_hashes=(*cube.input_hashes, ("positions", margins.book.content_hash)),
+        legal_status=LEGAL_STATUS,
+        data_note=cube.data_note,
+    )
 
 
 def _leaf(name: str, amount: int) -> Component:

@@ -15,10 +15,12 @@ from crossmargin.errors import BadRecord, InputError
 from crossmargin.kernels.incremental_tails import IncrementalTails
 from crossmargin.kernels.tail_means import tail_mean, tail_scenarios
 from crossmargin.models.expected_shortfall.margin import DECIMALS, requirement
+from crossmargin.models.expected_shortfall.result import provenance_of
 from crossmargin.models.expected_shortfall.tails import account_vector
 from crossmargin.models.revaluation.new_series import NewSeries
 
 if TYPE_CHECKING:
+    from crossmargin.core.provenance import Provenance
     from crossmargin.models.expected_shortfall.margin import EsMargins
 
 __all__ = ["EsChange", "SeriesPricing", "WhatIf"]
@@ -50,6 +52,8 @@ class EsChange:
     tail_scenarios : DataFrame
         ``part``, ``scenario`` (label), ``before``, ``after`` (profit and loss), ``status`` ("stays",
         "enters" or "leaves" the tail); of each part the worst afterwards first.
+    provenance : Provenance
+        What it takes to make it again.
     """
 
     account: str
@@ -59,6 +63,7 @@ class EsChange:
     after: int
     shortfalls: pl.DataFrame
     tail_scenarios: pl.DataFrame
+    provenance: Provenance
 
     @property
     def difference(self) -> int:
@@ -84,6 +89,7 @@ class EsChange:
             "trades": [{"instrument": code, "quantity": quantity} for code, quantity in self.trades],
             "shortfalls": self.shortfalls.to_dicts(),
             "tail_scenarios": self.tail_scenarios.to_dicts(),
+            "provenance": self.provenance.to_dict(),
         }
 
 
@@ -184,6 +190,7 @@ class WhatIf:
             after=after,
             shortfalls=parts,
             tail_scenarios=pl.concat(self._tail(part) for part in range(len(cube.parts))),
+            provenance=provenance_of(margins),
         )
 
     def _shortfalls(self, vector: Float[np.ndarray, " stride"]) -> list[float]:
