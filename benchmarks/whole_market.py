@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -144,11 +145,13 @@ def measure(indices: int, stocks: int, accounts: int) -> Whole:
 
 def start_seconds() -> tuple[float, float]:
     """Return seconds to import the engine in a new process, and to the end of a first small margin."""
-    subprocess.run([sys.executable, "-c", START], check=True, capture_output=True)  # noqa: S603  (fills caches)
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     runs = [
-        subprocess.run([sys.executable, "-c", START], check=True, capture_output=True, text=True)  # noqa: S603
-        for _ in range(5)
-    ]
+        subprocess.run(  # noqa: S603
+            [sys.executable, "-c", START], check=True, capture_output=True, text=True, env=kept
+        )
+        for _ in range(6)
+    ][1:]  # the first fills the caches of byte code and kernels
     imported, first = np.array([[float(word) for word in run.stdout.split()] for run in runs]).T
     return median(imported.tolist()), median(first.tolist())
 

@@ -179,7 +179,7 @@ def test_margins_of_the_option_chain_of_2024_04_26(cube_on, capsys):
     for code in codes:
         assert owed["long " + code] <= values[code] + 1.0  # a long option loses what it is worth, at most
     pairs = option_pairs(make_snapshot(market, day), RevaluationSettings())
-    found = arbitrage_findings(pairs, tick=1.0)
+    found = arbitrage_findings(pairs, 1.0 / 17_651.15)
     nearest = chain["expiry"].unique().sort()[1]
     whole = es_margins(
         {"account": ["chain"] * len(codes), "instrument": codes, "quantity": [-1] * len(codes)}, cube

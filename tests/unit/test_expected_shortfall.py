@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -12,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 from index_market import AS_OF, FAR, NEAR, index_market, option_code, scenario_set
+from index_market import tables as index_tables
 
 from crossmargin.core.rounding import half_away
 from crossmargin.errors import InputError
@@ -19,6 +21,7 @@ from crossmargin.models.expected_shortfall.margin import es_margins
 from crossmargin.models.expected_shortfall.measure import expected_shortfall, value_at_risk_at
 from crossmargin.models.expected_shortfall.settings import EsSettings
 from crossmargin.models.expected_shortfall.what_if import WhatIf
+from crossmargin.models.market import make_market
 from crossmargin.models.revaluation.cube import make_cube
 from crossmargin.models.revaluation.new_series import NewSeries
 from crossmargin.models.revaluation.pricing import SeriesPricer
@@ -135,10 +138,18 @@ def test_the_margin_of_a_hedge_is_below_the_sum_of_both_sides(cube):
 
 
 def test_the_same_bytes_on_one_thread_and_two(cube):
-    two = es_margins(POSITIONS, cube).shortfalls.tobytes()
+    rng = np.random.default_rng(1)
+    codes = cube.instruments["instrument"].to_numpy()
+    many = {  # of several blocks of accounts, each the work of one thread
+        "account": [f"A{i:03d}" for i in rng.integers(0, 400, 5000)],
+        "instrument": rng.choice(codes, 5000).tolist(),
+        "quantity": rng.integers(-50, 50, 5000).tolist(),
+    }
+    two = es_margins(many, cube).shortfalls.tobytes()
+    assert es_margins(many, cube).shortfalls.tobytes() == two
     numba.set_num_threads(1)
     try:
-        assert es_margins(POSITIONS, cube).shortfalls.tobytes() == two
+        assert es_margins(many, cube).shortfalls.tobytes() == two
     finally:
         numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
 
@@ -147,7 +158,18 @@ def test_every_position_without_scenarios_is_listed(cube):
     positions = {"account": ["A", "A", "B"], "instrument": ["0005", "9999", "8888"], "quantity": [1, 2, 3]}
     with pytest.raises(InputError) as refused:
         es_margins(positions, cube)
-    assert [(record.line, record.value) for record in refused.value.records] == [(2, "9999"), (3, "8888")]
+    assert [(record.line, record.value) for record in refused.value.records] == [
+        (2, "A: 9999"),
+        (3, "B: 8888"),
+    ]
+
+
+def test_a_position_in_what_was_left_out_says_why():
+    changed = index_tables()
+    changed["exchange_rates"]["date"][0] = AS_OF - timedelta(days=30)
+    snapshot = make_snapshot(make_market(changed, name="x"), AS_OF)
+    with pytest.raises(InputError, match="it was left out: no exchange rate"):
+        es_margins(POSITIONS, make_cube(snapshot, scenario_set(), DOUBLE))
 
 
 def test_an_unknown_account_is_refused(cube):
@@ -235,11 +257,38 @@ def test_a_new_series_without_marks_to_price_it_from_is_refused(cube):
         WhatIf(es_margins(POSITIONS, cube), "A").add(NewSeries("HSI", FAR, 18000.0, "C"), 1)
 
 
-def test_an_instrument_without_a_row_is_refused_and_nothing_is_traded(cube):
+@pytest.mark.parametrize(
+    ("code", "quantity"),
+    [("9999", 1), ("0005", float("nan")), ("0005", 0.5), ("0005", "5"), ("0005", True), ("0005", 10**13)],
+)
+def test_a_refused_trade_changes_nothing(cube, code, quantity):
     tried = WhatIf(es_margins(POSITIONS, cube), "A")
-    with pytest.raises(InputError, match="an instrument of the cube"):
-        tried.add("9999", 1)
-    assert tried.change().difference == 0
+    tried.add(FUTURE, 3)
+    before = tried.change()
+    with pytest.raises(InputError):
+        tried.add(code, quantity)
+    assert tried.change().trades == before.trades
+    assert tried.change().after == before.after
+
+
+@pytest.mark.parametrize("quantity", [7, 100_000, 10**12])
+def test_a_trade_taken_back_leaves_no_trace_in_single_precision(quantity):
+    single = make_cube(make_snapshot(index_market(), AS_OF), scenario_set())
+    tried = WhatIf(es_margins(POSITIONS, single), "A")
+    tried.add(FUTURE, quantity)
+    assert tried.remove(FUTURE, quantity).difference == 0
+
+
+def test_contributions_add_up_and_incremental_ones_are_removals(cube):
+    margins = es_margins(POSITIONS, cube)
+    frame = margins.contributions("A")
+    whole = plain_requirement(cube, vector(cube, held_by("A")))
+    assert frame["contribution"].sum() * 100 == pytest.approx(whole, abs=1)
+    for row in frame.iter_rows(named=True):
+        rest = [(code, quantity) for code, quantity in held_by("A") if code != row["instrument"]]
+        losses = plain_shortfalls(cube, vector(cube, rest))
+        without = sum(part.weight * loss for part, loss in zip(cube.parts, losses, strict=True))
+        assert row["incremental"] == pytest.approx(whole / 100 - without, abs=0.01)
 
 
 @pytest.mark.parametrize("confidence", ["0.95", "0.975", "0.98", "0.99", "0.994", "0.995"])
@@ -264,6 +313,8 @@ def test_expected_shortfall_is_the_mean_of_whole_scenarios(confidence, count):
         ([1.0, 2.0], 0.5, "as text"),
         ([1.0, 2.0], "1", "above 0 and below 1"),
         ([1.0, 2.0], "half", "above 0 and below 1"),
+        ([1.0 + 1j], "0.5", "real numbers"),
+        (["a"], "0.5", "real numbers"),
     ],
 )
 def test_expected_shortfall_refuses_what_has_none(pnl, confidence, rule):

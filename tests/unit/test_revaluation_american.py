@@ -170,3 +170,11 @@ def test_marks_below_exercise_are_found(scenarios):
     assert len(pairs.findings) == 1
     assert pairs.table["volatility"].is_finite().all()
     assert scenarios.size == 100
+
+
+def test_dividends_of_more_than_half_the_spot_leave_the_class_out(scenarios):
+    paid = {"ex_date": [EX_DATE], "underlying": ["0005"], "amount": [40.0]}
+    cube = make_cube(make_snapshot(market(dividends=paid), AS_OF), scenarios, DOUBLE)
+    assert set(cube.instruments["expiry"]) == {NEAR}
+    found = cube.findings.filter(subject=f"0005 {FAR}")
+    assert found["kind"].to_list() == ["dividends of more than 50% of the spot"]

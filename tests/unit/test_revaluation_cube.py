@@ -18,10 +18,12 @@ from index_market import (
     one_row,
     option_code,
     scenario_set,
+    tables,
 )
 
 from crossmargin.errors import InputError
 from crossmargin.kernels.linear_rows import linear_rows, linear_rows_numpy
+from crossmargin.models.market import make_market
 from crossmargin.models.revaluation.cube import make_cube
 from crossmargin.models.revaluation.layout import scenario_layout
 from crossmargin.models.revaluation.settings import RevaluationSettings
@@ -218,3 +220,24 @@ def test_a_set_of_scenarios_that_contradicts_itself_is_refused_with_every_reason
         )  # fmt: skip
     fields = sorted(record.field for record in refused.value.records)
     assert fields == ["kind", "part", "part", "parts", "spot:0005", "spot:HSI", "weight"]
+
+
+def test_scenarios_of_another_day_are_refused():
+    later = dataclasses.replace(scenario_set(), as_of=NEAR)
+    with pytest.raises(InputError, match="scenarios of 2024-04-26, the day of the marks"):
+        make_cube(make_snapshot(index_market(), AS_OF), later, DOUBLE)
+
+
+def test_without_scenarios_of_its_exchange_rate_an_instrument_is_left_out_and_found():
+    factors = (RiskFactor("spot", "HSI"), RiskFactor("spot", "0005"), RiskFactor("spot", "USETF"))
+    cube = make_cube(make_snapshot(index_market(), AS_OF), scenario_set(factors=factors), DOUBLE)
+    assert "USETF" not in cube.row_of
+    assert one_row(cube.findings, subject="USETF")["kind"] == "no scenarios of the exchange rate"
+
+
+def test_settlement_prices_that_allow_arbitrage_are_found():
+    changed = tables()
+    at = changed["marks"]["instrument"].index(option_code("C", 17500.0, NEAR))
+    changed["marks"]["price"][at] *= 4
+    cube = make_cube(make_snapshot(make_market(changed, name="x"), AS_OF), scenario_set(), DOUBLE)
+    assert {"butterfly arbitrage of calls", "vertical arbitrage of calls"} <= set(cube.findings["kind"])

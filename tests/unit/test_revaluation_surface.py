@@ -175,3 +175,57 @@ def test_a_new_series_that_cannot_be_is_refused_with_every_reason():
     with pytest.raises(InputError) as refused:
         series_pair(NewSeries("0005", AS_OF, -1.0, "X"), table, snapshot)
     assert {record.field for record in refused.value.records} == {"underlying", "expiry", "strike", "right"}
+
+
+def test_what_is_of_an_earlier_day_is_found():
+    changed = tables()
+    changed["prices"]["date"][1] = AS_OF - timedelta(days=3)
+    changed["marks"]["date"][0] = AS_OF - timedelta(days=2)
+    changed["rates"]["date"][0] = AS_OF - timedelta(days=400)
+    snapshot = make_snapshot(make_market(changed, name="x"), AS_OF)
+    found = dict(snapshot.findings.select("kind", "action").iter_rows())
+    assert found["price of an earlier day"] == "that of 2024-04-23 is used"
+    assert found["settlement price of an earlier day"] == "that of 2024-04-24 is used"
+    assert found["old interest rate"] == "that of 2023-03-23 is used"
+
+
+def test_a_future_far_from_its_underlying_is_found_and_one_without_a_price_left_out():
+    changed = tables()
+    code = f"HSI.F.{NEAR}"
+    at = changed["marks"]["instrument"].index(code)
+    changed["marks"]["price"][at] *= 10
+    snapshot = make_snapshot(make_market(changed, name="x"), AS_OF)
+    assert one_row(snapshot.findings, subject=code)["kind"] == "more than 25% from its underlying"
+    changed["marks"]["price"][at] = 0.0
+    snapshot = make_snapshot(make_market(changed, name="x"), AS_OF)
+    assert one_row(snapshot.findings, subject=code)["kind"] == "no settlement price"
+
+
+def test_the_snapshot_knows_the_histories_behind_it():
+    changed = tables()
+    for column, value in (("date", AS_OF - timedelta(days=900)), ("underlying", "HSI"), ("close", 16000.0)):
+        changed["prices"][column].append(value)
+    one, other = (
+        make_snapshot(index_market(), AS_OF),
+        make_snapshot(make_market(changed, name="small"), AS_OF),
+    )
+    assert one.instruments.equals(other.instruments)
+    assert one.content_hash != other.content_hash
+
+
+def test_a_new_series_of_an_averaging_class_has_the_listed_time():
+    changed = tables()
+    changed["instruments"]["settlement"] = ["average"] * len(changed["instruments"]["instrument"])
+    snapshot = make_snapshot(make_market(changed, name="x"), AS_OF)
+    table = option_pairs(snapshot, RevaluationSettings(averaging_days=3.0)).table
+    row = series_pair(NewSeries("HSI", NEAR, 18000.0, "C"), table, snapshot, 3.0).row(0, named=True)
+    assert row["years"] == one_row(table, expiry=NEAR, strike=18000.0)["years"]
+
+
+@pytest.mark.parametrize("kind", ["equity", "etf"])
+def test_shares_in_another_currency_than_their_underlying_are_refused(kind):
+    changed = tables()
+    at = changed["instruments"]["instrument"].index("0005")
+    changed["instruments"]["currency"][at], changed["instruments"]["kind"][at] = "USD", kind
+    with pytest.raises(InputError, match="the currency of the underlying"):
+        make_market(changed, name="x")

@@ -123,6 +123,9 @@ MARKET_KEYS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Columns that together stand once in each table; rows are kept sorted by them."""
 
+HISTORIES: Final = ("prices", "volatilities", "dividends", "splits", "rates", "exchange_rates")
+"""Tables that scenarios are made from."""
+
 MARKET_NULLABLE: Final[dict[str, tuple[str, ...]]] = {
     "underlyings": ("listed", "proxy"),
     "instruments": ("expiry", "right", "strike", "style"),
@@ -262,6 +265,17 @@ class Market:
             digest.update(self.tables[name].write_csv().encode())
         return digest.hexdigest()
 
+    def history_hash(self, day: date) -> str:
+        """SHA-256 over the histories up to a day, and the terms of the underlyings."""
+        digest = hashlib.sha256(repr((self.currency, self.calendar, day.isoformat())).encode())
+        digest.update(self.tables["underlyings"].write_csv().encode())
+        for name in HISTORIES:
+            table = self.tables[name]
+            known = table.filter(pl.col("date") <= day) if "date" in table.columns else table
+            digest.update(name.encode())
+            digest.update(known.write_csv().encode())
+        return digest.hexdigest()
+
     def positions_on(self, day: date) -> pl.DataFrame:
         """Return account, instrument and quantity held on a day, one row each, sorted; none of 0.
 
@@ -367,12 +381,29 @@ def _contradictions(tables: Mapping[str, pl.DataFrame]) -> Iterator[BadRecord]:
     for column in ("right", "strike", "style"):
         missing = is_option & instruments[column].is_null()
         yield from _rows("instruments", column, instruments[column], missing, "a value, of an option")
+    yield from _other_currency(tables)
     dated = instruments["kind"].is_in(["future", "option"]) & instruments["expiry"].is_null()
     yield from _rows(
         "instruments", "expiry", instruments["expiry"], dated, "a date, of a future or an option"
     )
     if "positions" in tables and "accounts" in tables:
         yield from _elsewhere(tables)
+
+
+def _other_currency(tables: Mapping[str, pl.DataFrame]) -> Iterable[BadRecord]:
+    """Report what is worth a multiple of its underlying, or is exercised into it, in another currency."""
+    if "underlyings" not in tables:
+        return []
+    instruments, underlyings = tables["instruments"], tables["underlyings"]
+    own = instruments.select(
+        pl.col("underlying").replace_strict(underlyings["underlying"], underlyings["currency"], default=None)
+    ).to_series()
+    tied = instruments["kind"].is_in(["equity", "etf"]) | (instruments["style"] == "american").fill_null(
+        value=False
+    )
+    other = (tied & (instruments["currency"] != own)).fill_null(value=False)
+    rule = "the currency of the underlying, of an equity, an ETF or an American option"
+    return _rows("instruments", "currency", instruments["currency"], other, rule)
 
 
 def _elsewhere(tables: Mapping[str, pl.DataFrame]) -> Iterable[BadRecord]:

@@ -94,7 +94,7 @@ def es_book(positions: FrameInput, cube: ScenarioCube) -> EsBook:
     table = require_columns(positions, "positions", POSITION_SCHEMA)
     known = cube.instruments.select("instrument").with_row_index("row")
     placed = table.join(known, on="instrument", how="left", maintain_order="left")
-    if bad := [_unknown(placed, at) for at in placed["row"].is_null().arg_true().to_list()]:
+    if bad := [_unknown(placed, at, cube) for at in placed["row"].is_null().arg_true().to_list()]:
         raise InputError(bad)
     names = placed["account"].unique().sort()
     numbered = placed.select(
@@ -115,9 +115,12 @@ def es_book(positions: FrameInput, cube: ScenarioCube) -> EsBook:
     )
 
 
-def _unknown(placed: pl.DataFrame, at: int) -> BadRecord:
-    rule = "an instrument with scenarios; see the findings of the cube for why it was left out"
-    value = str(placed["instrument"][at])
+def _unknown(placed: pl.DataFrame, at: int, cube: ScenarioCube) -> BadRecord:
+    """Say which position has no row, and why the cube has none."""
+    account, instrument = placed.select("account", "instrument").row(at)
+    why = cube.findings.filter(subject=instrument, action="left out")["kind"]
+    rule = "an instrument with scenarios" + (f"; it was left out: {why[0]}" if len(why) else "")
+    value = f"{account}: {instrument}"
     return BadRecord(file="positions", line=at + 1, field="instrument", value=value, rule=rule)
 
 

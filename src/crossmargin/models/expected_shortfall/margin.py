@@ -13,6 +13,7 @@ from crossmargin.core.amounts import exact_decimals
 from crossmargin.core.rounding import to_minor
 from crossmargin.kernels.account_tails import account_tails
 from crossmargin.models.expected_shortfall.book import EsBook, es_book
+from crossmargin.models.expected_shortfall.contributions import contributions
 from crossmargin.models.expected_shortfall.result import EsMargin, make_result
 from crossmargin.models.expected_shortfall.settings import EsSettings
 from crossmargin.models.scenarios.part_rules import anti_procyclical_of
@@ -83,6 +84,23 @@ class EsMargins:
         """
         return make_result(self, account)
 
+    def contributions(self, account: str) -> pl.DataFrame:
+        """Return what each position of an account brings to its weighted expected shortfall.
+
+        Returns
+        -------
+        DataFrame
+            ``instrument``, ``quantity``, ``contribution`` (Euler: they add up to the weighted shortfall),
+            ``incremental`` (by how much it would be lower without the position), in units of the currency;
+            the largest contribution first.
+
+        Raises
+        ------
+        InputError
+            If there is no such account.
+        """
+        return contributions(self, account)
+
     def __iter__(self) -> Iterator[EsMargin]:
         return (self.of(account) for account in self.accounts)
 
@@ -106,7 +124,8 @@ def es_margins(positions: FrameInput, cube: ScenarioCube, settings: EsSettings |
         Listing every position that is bad or has no scenarios.
     """
     if settings is None:
-        settings = EsSettings(buffer=anti_procyclical_of(cube.scenario_settings).multiplier - 1.0)
+        carried = anti_procyclical_of(cube.scenario_settings)
+        settings = EsSettings(buffer=carried.buffer_rate * (1.0 - carried.buffer_drawn))
     book = es_book(positions, cube)
     tails = np.array([part.tail_count for part in cube.parts], np.int64)
     shortfalls = account_tails(

@@ -62,9 +62,7 @@ def _measured(
     confidence: Decimal | str,
     measure: Callable[[Float[np.ndarray, " scenarios"], int], float],
 ) -> float | Float[np.ndarray, "*shape"]:
-    results = np.asarray(pnl)
-    if results.dtype not in (np.float32, np.float64):
-        results = results.astype(np.float64)
+    results = _numbers(pnl)
     if not results.ndim or not results.shape[-1]:
         raise _refused("pnl", str(results.shape), "at least one scenario")
     if not np.isfinite(results).all():
@@ -74,6 +72,18 @@ def _measured(
     rows = np.ascontiguousarray(results.reshape(-1, results.shape[-1]))
     measured = np.array([measure(row, count) for row in rows]).reshape(results.shape[:-1])
     return measured if measured.ndim else float(measured)
+
+
+def _numbers(pnl: object) -> Float[np.ndarray, "*shape scenarios"]:
+    """Return results as float32 or float64."""
+    rule = "an array of real numbers, none of them masked"
+    try:
+        results = np.asarray(pnl)
+    except ValueError as error:
+        raise _refused("pnl", type(pnl).__name__, rule) from error
+    if results.dtype.kind not in "iuf" or np.ma.is_masked(pnl):
+        raise _refused("pnl", str(results.dtype), rule)
+    return results if results.dtype in (np.float32, np.float64) else results.astype(np.float64)
 
 
 def _tail(confidence: Decimal | str, scenario_count: int) -> int:

@@ -10,6 +10,7 @@ import polars as pl
 from jaxtyping import Float, Int64
 
 from crossmargin.core.amounts import exact_decimals
+from crossmargin.core.columns import NUMBER_LIMIT
 from crossmargin.core.rounding import to_minor
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.kernels.incremental_tails import IncrementalTails
@@ -93,6 +94,21 @@ class EsChange:
         }
 
 
+def require_quantity(quantity: object) -> int:
+    """Return a whole number of units within ±10^12.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    whole = isinstance(quantity, (int, np.integer)) and not isinstance(quantity, bool)
+    if not whole or abs(int(quantity)) > NUMBER_LIMIT:  # type: ignore[call-overload]
+        rule = "a whole number from −10^12 to 10^12"
+        raise InputError([BadRecord(file="trade", line=0, field="quantity", value=str(quantity), rule=rule)])
+    return int(quantity)  # type: ignore[call-overload]
+
+
 class WhatIf:
     """Trades tried on one account.
 
@@ -118,18 +134,39 @@ class WhatIf:
         self._start = account_vector(margins, held)
         self._now = self._start.copy()
         self._trades: list[tuple[str, int]] = []
+        self._rows: dict[str, Float[np.ndarray, " stride"]] = {}
 
     def add(self, trade: str | NewSeries, quantity: int) -> EsChange:
         """Trade, + bought, − sold, on top of the trades before; return what all of them change.
 
+        Trades of one instrument are netted before they reach the vector, so that what is taken back leaves
+        no trace. A trade that is refused changes nothing.
+
         Raises
         ------
         InputError
-            If there is no row for the instrument.
+            If there is no row for the instrument, or the quantity is no whole number up to 10^12.
         """
-        self._now += self._now.dtype.type(quantity) * self._row(trade)
-        self._trades.append((trade.code if isinstance(trade, NewSeries) else trade, quantity))
-        return self.change()
+        code = trade.code if isinstance(trade, NewSeries) else trade
+        rows = self._rows if code in self._rows else {**self._rows, code: self._row(trade)}
+        trades = [*self._trades, (code, require_quantity(quantity))]
+        now = self._vector(rows, trades)
+        change = self._change(now, trades)
+        self._rows, self._trades, self._now = rows, trades, now
+        return change
+
+    def _vector(
+        self, rows: dict[str, Float[np.ndarray, " stride"]], trades: list[tuple[str, int]]
+    ) -> Float[np.ndarray, " stride"]:
+        """Return the account's vector with trades, net by instrument, in the order of the first of each."""
+        net: dict[str, int] = {}
+        for code, quantity in trades:
+            net[code] = net.get(code, 0) + quantity
+        now = self._start.copy()
+        for code, quantity in net.items():
+            if quantity:
+                now += now.dtype.type(quantity) * rows[code]
+        return now
 
     def remove(self, trade: str | NewSeries, quantity: int) -> EsChange:
         """Take a quantity away: the opposite of ``add``."""
@@ -155,8 +192,7 @@ class WhatIf:
 
     def reset(self) -> None:
         """Forget every trade."""
-        self._now[:] = self._start
-        self._trades.clear()
+        self._now, self._trades, self._rows = self._start.copy(), [], {}
 
     def _row(self, trade: str | NewSeries) -> Float[np.ndarray, " stride"]:
         if isinstance(trade, str):
@@ -170,8 +206,11 @@ class WhatIf:
 
     def change(self) -> EsChange:
         """Return the account before and after the trades so far."""
+        return self._change(self._now, self._trades)
+
+    def _change(self, now: Float[np.ndarray, " stride"], trades: list[tuple[str, int]]) -> EsChange:
         margins, cube = self._margins, self._margins.cube
-        shortfalls = np.array([self._shortfalls(vector) for vector in (self._start, self._now)])
+        shortfalls = np.array([self._shortfalls(vector) for vector in (self._start, now)])
         before, after = requirement(shortfalls, cube, margins.settings).tolist()
         rounded = to_minor(shortfalls, DECIMALS)
         parts = pl.DataFrame(
@@ -185,11 +224,11 @@ class WhatIf:
         return EsChange(
             account=self.account,
             currency=cube.currency,
-            trades=tuple(self._trades),
+            trades=tuple(trades),
             before=before,
             after=after,
             shortfalls=parts,
-            tail_scenarios=pl.concat(self._tail(part) for part in range(len(cube.parts))),
+            tail_scenarios=pl.concat(self._tail(now, part) for part in range(len(cube.parts))),
             provenance=provenance_of(margins),
         )
 
@@ -198,11 +237,11 @@ class WhatIf:
         bounds = zip(cube.layout.bounds.tolist(), cube.parts, strict=True)
         return [tail_mean(vector[start:stop], part.tail_count) for (start, stop), part in bounds]
 
-    def _tail(self, part: int) -> pl.DataFrame:
+    def _tail(self, now: Float[np.ndarray, " stride"], part: int) -> pl.DataFrame:
         """Return the scenarios that are in the tail of a part before or after."""
         cube = self._margins.cube
         (start, stop), rules = cube.layout.bounds[part], cube.parts[part]
-        before, after = self._start[start:stop], self._now[start:stop]
+        before, after = self._start[start:stop], now[start:stop]
         old, new = (set(tail_scenarios(pnl, rules.tail_count).tolist()) for pnl in (before, after))
         either: Int64[np.ndarray, " tail"] = np.array(sorted(old | new), np.int64)
         order = either[np.lexsort((either, after[either]))].tolist()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -24,7 +25,7 @@ from crossmargin.models.revaluation.layout import ScenarioLayout, scenario_layou
 from crossmargin.models.revaluation.pair_inputs import european_inputs
 from crossmargin.models.revaluation.settings import RevaluationSettings
 from crossmargin.models.revaluation.snapshot import findings
-from crossmargin.models.revaluation.surface import option_pairs
+from crossmargin.models.revaluation.surface import arbitrage_findings, option_pairs
 
 if TYPE_CHECKING:
     from datetime import date
@@ -118,8 +119,16 @@ class ScenarioCube:
 
 def cube_key(snapshot: Snapshot, scenarios: ScenarioSet, settings: RevaluationSettings) -> str:
     """Return the key of the cube that ``make_cube`` would make."""
-    parts = (__version__, snapshot.content_hash, scenarios.content_hash, settings.described())
+    parts = (__version__, _methods(), snapshot.content_hash, scenarios.content_hash, settings.described())
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+@cache
+def _methods() -> str:
+    """SHA-256 over the source of what values instruments: a changed method is another cube."""
+    package = Path(__file__).parents[2]
+    files = sorted([*package.glob("kernels/*.py"), *package.glob("models/revaluation/*.py")])
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def make_cube(
@@ -132,9 +141,13 @@ def make_cube(
     Raises
     ------
     InputError
-        If nothing is left.
+        If the scenarios are of another day, or nothing is left.
     """
     settings = settings or RevaluationSettings()
+    if snapshot.as_of != scenarios.as_of:
+        rule = f"scenarios of {snapshot.as_of}, the day of the marks"
+        value = str(scenarios.as_of)
+        raise InputError([BadRecord(file="scenarios", line=0, field="as_of", value=value, rule=rule)])
     moves = FactorMoves.of(scenarios, settings)
     instruments, pairs, found = _valued(snapshot, moves)
     rows = instruments["row"].to_numpy()
@@ -168,23 +181,41 @@ def make_cube(
 def _valued(snapshot: Snapshot, moves: FactorMoves) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Return the snapshot's instruments with their row in the cube (−1 for none), pairs, and findings."""
     pairs = option_pairs(snapshot, moves.settings)
-    known = pairs.table.filter(
-        pl.col("volatility").is_finite() & pl.col("underlying").is_in(_moving(snapshot, moves))
-    )
+    reason = _without_scenarios(snapshot, moves)
+    has = reason.is_null().to_numpy()
+    known = pairs.table.filter(pl.col("volatility").is_finite())
     optional = np.zeros(len(snapshot.instruments), np.bool_)
     for side in ("call", "put"):
         optional[known[side].drop_nulls().to_numpy()] = True
-    has = snapshot.instruments["underlying"].is_in(_moving(snapshot, moves)).to_numpy()
     is_option = (snapshot.instruments["kind"] == "option").to_numpy()
     kept = has & (optional | ~is_option)
     if not kept.any():
         rule = "at least one instrument with scenarios"
         raise InputError([BadRecord(file="market", line=0, field="instruments", value="none", rule=rule)])
     rows = np.where(kept, np.cumsum(kept) - 1, -1)
-    names = snapshot.instruments["instrument"].filter(pl.Series(~has))
-    missing = findings([(name, "no scenarios of the underlying", "left out") for name in names])
-    found = pl.concat([snapshot.findings, pairs.findings, missing])
+    named = snapshot.instruments.select("instrument", reason).filter(pl.Series(~has))
+    missing = findings([(name, why, "left out") for name, why in named.iter_rows()])
+    tolerance = moves.settings.arbitrage_tolerance
+    found = pl.concat([snapshot.findings, pairs.findings, arbitrage_findings(pairs, tolerance), missing])
+    there = pl.Series(kept)
+    sides = [pl.when(there.gather(known[side])).then(pl.col(side)).alias(side) for side in ("call", "put")]
+    known = known.with_columns(sides).filter(pl.col("call").is_not_null() | pl.col("put").is_not_null())
     return snapshot.instruments.with_columns(pl.Series("row", rows)), known, found
+
+
+def _without_scenarios(snapshot: Snapshot, moves: FactorMoves) -> pl.Series:
+    """Say why an instrument has no scenarios; null where it has."""
+    no_spot = ~pl.col("underlying").is_in(_moving(snapshot, moves))
+    fixed = [
+        currency
+        for currency in snapshot.instruments["currency"].unique().sort()
+        if currency != snapshot.currency and not moves.has_exchange_rate(currency)
+    ]
+    reason = pl.coalesce(
+        pl.when(no_spot).then(pl.lit("no scenarios of the underlying")),
+        pl.when(pl.col("currency").is_in(fixed)).then(pl.lit("no scenarios of the exchange rate")),
+    )
+    return snapshot.instruments.select(reason.alias("reason")).to_series()
 
 
 def _moving(snapshot: Snapshot, moves: FactorMoves) -> pl.Series:

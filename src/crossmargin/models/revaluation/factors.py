@@ -53,6 +53,10 @@ class FactorMoves:
         """Tell whether there are scenarios of a spot."""
         return f"spot:{underlying}" in self.scenarios.columns
 
+    def has_exchange_rate(self, currency: str) -> bool:
+        """Tell whether there are scenarios of an exchange rate."""
+        return f"exchange_rate:{currency}" in self.scenarios.columns
+
     def spot(self, underlying: str) -> Float64[np.ndarray, " stride"]:
         """Return simple returns of a spot; ``KeyError`` if there is none."""
         return self.moves[self.scenarios.columns[f"spot:{underlying}"]]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import polars as pl
 
+from crossmargin.core.columns import NUMBER_LIMIT
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.models.revaluation.snapshot import DAYS_A_YEAR, interest_rates
 from crossmargin.models.revaluation.surface import CLASS_KEY
@@ -47,7 +48,9 @@ class NewSeries:
         return f"{self.underlying}/{self.expiry.isoformat()}/{self.strike:g}/{self.right}"
 
 
-def series_pair(series: NewSeries, pairs: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
+def series_pair(
+    series: NewSeries, pairs: pl.DataFrame, snapshot: Snapshot, averaging_days: float = 0.0
+) -> pl.DataFrame:
     """Return a series as a table of one pair, as ``option_pairs`` makes them, with its side in row 0.
 
     The volatility is linear in the logarithm of the strike within an expiry and flat beyond its strikes;
@@ -67,8 +70,9 @@ def series_pair(series: NewSeries, pairs: pl.DataFrame, snapshot: Snapshot) -> p
     largest = known.sort("multiplier", *CLASS_KEY).tail(1)
     of_class = known.join(largest.select(CLASS_KEY), on=list(CLASS_KEY), how="semi", maintain_order="left")
     curves = of_class.sort("expiry", "strike").partition_by("expiry", maintain_order=True)
-    years = max(days / DAYS_A_YEAR, 1 / DAYS_A_YEAR / 3)
     terms = largest.row(0, named=True)
+    window = averaging_days if terms["settlement"] == "average" else 0.0
+    years = max(days - window * (2 / 3), days / 3) / DAYS_A_YEAR
     forward = _forward(curves, days, float(terms["spot"]))
     volatility, slope = _volatility(curves, years, float(np.log(series.strike / forward)))
     side, other = ("call", "put") if series.right == "C" else ("put", "call")
@@ -105,7 +109,7 @@ def _bad(series: NewSeries, days: int, known: pl.DataFrame) -> list[BadRecord]:
             "an underlying with options that have a volatility",
         ),
         ("expiry", series.expiry.isoformat(), days > 0, "after the day of the marks"),
-        ("strike", str(series.strike), 0 < series.strike < np.inf, "a finite number above 0"),
+        ("strike", str(series.strike), 0 < series.strike <= NUMBER_LIMIT, "above 0, at most 10^12"),
         ("right", series.right, series.right in {"C", "P"}, "C or P"),
     )
     return [

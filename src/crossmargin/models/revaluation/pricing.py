@@ -46,7 +46,7 @@ class SeriesPricer:
         InputError
             If the series cannot be priced: see ``series_pair``.
         """
-        pair = series_pair(series, self._pairs, self._snapshot)
+        pair = series_pair(series, self._pairs, self._snapshot, self._settings.averaging_days)
         pnl = np.zeros((1, self._moves.layout.stride), self._settings.computed)
         fill_options(pair, np.array([0]), self._moves, pnl)
         return pnl[0]

@@ -22,6 +22,7 @@ RANGES: Final = {
     "reference_days": (1, 100_000),
     "decay_days": (0.0, 3650.0),
     "averaging_days": (0.0, 365.0),
+    "arbitrage_tolerance": (0.0, 1.0),
     "stale_days": (0, 3650),
 }
 
@@ -55,6 +56,9 @@ class RevaluationSettings:
         Length, in calendar days, of the window over which a final settlement price is averaged. The
         option is valued as if two thirds of that window brought no variance: the variance of the mean of
         a Brownian motion over a window is a third of that at its end.
+    arbitrage_tolerance : float
+        Part of the spot by which settlement prices may allow a gain without risk before it is found: they
+        are rounded to ticks.
     stale_days : int
         Calendar days for which a price or mark stands when there is no newer one.
     """
@@ -68,6 +72,7 @@ class RevaluationSettings:
     reference_days: int = 30
     decay_days: float = 0.0
     averaging_days: float = 0.0
+    arbitrage_tolerance: float = 1e-4
     stale_days: int = 7
 
     def __post_init__(self) -> None:

@@ -14,9 +14,10 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float64, Int64
 
+from crossmargin.core.columns import NUMBER_LIMIT
 from crossmargin.kernels.implied_volatility import VolatilityStatus, implied_volatilities
 from crossmargin.models.revaluation.american_inputs import LOWEST, EarlyExercise, with_volatility
-from crossmargin.models.revaluation.dividends import Dividends, escrowed_income
+from crossmargin.models.revaluation.dividends import Dividends, escrowed_income, present_values
 from crossmargin.models.revaluation.factors import distinct_rows
 from crossmargin.models.revaluation.settings import VOLATILITY_FLOOR
 from crossmargin.models.revaluation.snapshot import DAYS_A_YEAR, findings, interest_rates
@@ -35,6 +36,9 @@ CLASS_KEY: Final = ("underlying", "house", "style", "currency", "multiplier", "s
 EXPIRY_KEY: Final = (*CLASS_KEY, "expiry")
 
 ADDED: Final = ("forward", "carry", "volatility", "smile_slope")
+
+SHARE_MAX: Final = 0.5
+"""Dividends to come are worth at most this share of the spot."""
 
 ROUNDS: Final = 20
 SETTLED: Final = 1e-9
@@ -74,17 +78,19 @@ def option_pairs(snapshot: Snapshot, settings: RevaluationSettings) -> OptionPai
     The forward is the settlement price of the future of the same underlying and expiry; without one, for
     European options, the median of K + (C − P)·e^{rT} over the five strikes nearest to the money; else
     spot·e^{(r − q)T} less what cash dividends up to expiry take off, see ``dividends``: for American options
-    always, and early exercise knows them as an income of that size spread over the option's life. A price that no volatility gives takes the volatility of its neighbours, linear in
-    the logarithm of the strike and flat beyond; an expiry without any that of the nearest expiry.
+    always, and early exercise knows them as an income of that size spread over the option's life. A price
+    that no volatility gives takes the volatility of its neighbours, linear in the logarithm of the strike
+    and flat beyond; an expiry without any that of the nearest expiry.
     """
     table = _paired(snapshot, settings)
+    table, spoilt = _with_credible_forwards(_with_forwards(table, snapshot))
     if not len(table):
         nothing = {name: pl.Series(name, [], pl.Float64) for name in ADDED}
-        return OptionPairs(table=table.with_columns(**nothing), findings=findings([]))
-    table, two_sided = _with_one_boundary(_with_forwards(table, snapshot))
+        return OptionPairs(table=table.with_columns(**nothing), findings=findings(spoilt))
+    table, two_sided = _with_one_boundary(table)
     volatility, status = _implied(table)
     filled, found = _filled(table, volatility, status)
-    found += two_sided
+    found += [*spoilt, *two_sided]
     table = table.with_columns(pl.Series("volatility", np.maximum(filled, VOLATILITY_FLOOR)))
     table = table.with_columns(pl.Series("smile_slope", _smile_slopes(table)))
     return OptionPairs(table=table, findings=findings(found))
@@ -147,18 +153,33 @@ def _with_forwards(table: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
     )
 
 
+def _with_credible_forwards(table: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[str, str, str]]]:
+    """Leave pairs without a forward out, see ``_dividend_income``."""
+    known = pl.col("forward").is_finite()
+    out = table.filter(~known).select("underlying", "expiry").unique(maintain_order=True)
+    kind = f"dividends of more than {SHARE_MAX:.0%} of the spot"
+    kept = table.filter(known).with_columns(pl.col("group").rle_id().cast(pl.Int64))
+    return kept, [(f"{underlying} {expiry}", kind, "left out") for underlying, expiry in out.iter_rows()]
+
+
 def _dividend_income(table: pl.DataFrame, snapshot: Snapshot) -> Float64[np.ndarray, " pairs"]:
-    """Return what cash dividends up to expiry take off the forward: income over the option's life."""
+    """Return what cash dividends up to expiry take off the forward: income over the option's life.
+
+    NaN where they are worth more than ``SHARE_MAX`` of the spot: a slip of units, or a distribution for
+    which contracts would be adjusted.
+    """
     first, at = distinct_rows(table, "underlying", "expiry", "years", "rate", "spot")
     keys = first.with_row_index("group").select("group", "underlying")
     paid = keys.join(snapshot.dividends, on="underlying", maintain_order="left_right").sort(
         "group", "ex_date"
     )
-    years = (paid["ex_date"] - snapshot.as_of).dt.total_days().to_numpy() / DAYS_A_YEAR
+    ahead = (paid["ex_date"] - snapshot.as_of).dt.total_days().to_numpy() / DAYS_A_YEAR
     starts = np.searchsorted(paid["group"].to_numpy(), np.arange(len(first) + 1)).astype(np.int64)
-    dividends = Dividends(starts, years, paid["amount"].to_numpy())
-    columns = (first[name].to_numpy() for name in ("years", "rate"))
-    return escrowed_income(first["spot"].to_numpy(), dividends, *columns)[at]
+    dividends = Dividends(starts, ahead, paid["amount"].to_numpy())
+    spots, years, rates = (first[name].to_numpy() for name in ("spot", "years", "rate"))
+    credible = present_values(dividends, years, rates) <= SHARE_MAX * spots
+    income = escrowed_income(np.where(credible, spots, NUMBER_LIMIT), dividends, years, rates)
+    return np.where(credible, income, np.nan)[at]
 
 
 def _with_one_boundary(table: pl.DataFrame) -> tuple[pl.DataFrame, list[tuple[str, str, str]]]:
@@ -280,8 +301,8 @@ def _smile_slopes(table: pl.DataFrame) -> Float64[np.ndarray, " pairs"]:
     return slopes
 
 
-def arbitrage_findings(pairs: OptionPairs, tick: float = 0.0) -> pl.DataFrame:
-    """Report settlement prices that allow a gain without risk by more than ``tick``.
+def arbitrage_findings(pairs: OptionPairs, tolerance: float = 0.0) -> pl.DataFrame:
+    """Report settlement prices that allow a gain without risk by more than ``tolerance`` × the spot.
 
     Vertical: a call falls and a put rises with the strike, by no more than the discounted difference of
     strikes. Butterfly: prices are convex in the strike. Calendar: total variance at the same log-moneyness
@@ -292,11 +313,11 @@ def arbitrage_findings(pairs: OptionPairs, tick: float = 0.0) -> pl.DataFrame:
     DataFrame
         ``subject`` (underlying, expiry, strike), ``kind``, ``action`` ("reported").
     """
-    rows = [*_strike_findings(pairs.table, tick), *_calendar_findings(pairs.table)]
+    rows = [*_strike_findings(pairs.table, tolerance), *_calendar_findings(pairs.table)]
     return findings([(subject, kind, "reported") for subject, kind in rows])
 
 
-def _strike_findings(table: pl.DataFrame, tick: float) -> Iterator[tuple[str, str]]:
+def _strike_findings(table: pl.DataFrame, tolerance: float) -> Iterator[tuple[str, str]]:
     """Vertical spreads and butterflies, by side and expiry."""
     discount = (
         pl.when(pl.col("style") == "european").then((-pl.col("rate") * pl.col("years")).exp()).otherwise(1.0)
@@ -306,6 +327,7 @@ def _strike_findings(table: pl.DataFrame, tick: float) -> Iterator[tuple[str, st
         step, rise = pl.col("strike").diff().over("group"), (sign * mark.diff()).over("group")
         before, after = mark.shift(1).over("group"), mark.shift(-1).over("group")
         width = pl.col("strike").shift(-1).over("group") - pl.col("strike")
+        tick = pl.col("spot") * tolerance
         between = (before * width + after * step) / (step + width)
         judged = table.filter(mark.is_not_null()).with_columns(
             ((rise < -tick) | (rise > step * discount + tick)).alias("vertical"),
