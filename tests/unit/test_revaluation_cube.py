@@ -30,6 +30,8 @@ from crossmargin.models.revaluation.settings import RevaluationSettings
 from crossmargin.models.revaluation.snapshot import make_snapshot
 from crossmargin.models.revaluation.surface import option_pairs
 from crossmargin.models.scenarios.scenario_set import RiskFactor, ScenarioPart, ScenarioSet
+from crossmargin.models.synthetic_market.market import synthetic_market
+from crossmargin.models.synthetic_market.sizes import MarketSize
 
 DOUBLE = RevaluationSettings(precision="float64")
 SPOT = 17651.15
@@ -171,12 +173,21 @@ def test_the_key_tells_what_the_rows_rest_on():
 
 
 def test_the_same_bytes_on_one_thread_and_two_and_on_a_second_run():
-    snapshot, scenarios = make_snapshot(index_market(), AS_OF), scenario_set()
-    first = make_cube(snapshot, scenarios).pnl.tobytes()
-    assert make_cube(snapshot, scenarios).pnl.tobytes() == first
+    """On a market of several hundred pairs, European and American: several tasks of both kernels."""
+    market = synthetic_market(
+        seed=2, size=MarketSize(stocks=10, option_classes=8, years=2, participants=1, desks=1)
+    )
+    snapshot = make_snapshot(market, market["prices"]["date"].max())
+    spots = [RiskFactor("spot", name) for name in market["underlyings"]["underlying"]]
+    factors = (*spots, RiskFactor("exchange_rate", "USD"))
+    scenarios = dataclasses.replace(scenario_set(factors=factors), as_of=snapshot.as_of)
+    first = make_cube(snapshot, scenarios)
+    styles = first.instruments["kind"].to_list().count("option")
+    assert styles > 4 * 64 * 2  # calls and puts of more pairs than four tasks take
+    assert make_cube(snapshot, scenarios).pnl.tobytes() == first.pnl.tobytes()
     numba.set_num_threads(1)
     try:
-        assert make_cube(snapshot, scenarios).pnl.tobytes() == first
+        assert make_cube(snapshot, scenarios).pnl.tobytes() == first.pnl.tobytes()
     finally:
         numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
 
