@@ -182,6 +182,11 @@ def bench_american_options() -> Table:
             f"Errors: {CHECKED:,} prices of the run against the solver at its finest, in parts of the strike.",
             f"Sides by class of polynomial, from never exercised to the largest: {kinds}.",
             f"Ranges of volatilities, which the fits need, take {1e3 * found.ranges:.1f} ms more.",
+            (
+                "The European part is that of the European kernel; premium and comparison with exercise take two fifths "
+                "as long again for each side. What would bring it below 2.5 is a shorter polynomial, at the price of "
+                "errors above 1e-5 of the strike."
+            ),
         ],
     )
 
