@@ -20,6 +20,7 @@ from crossmargin.models.hkscc.margin import hkscc_margins
 from crossmargin.models.scenarios.build import ScenarioSettings, build_scenarios, scenarios_from_histories
 from crossmargin.models.scenarios.filtered import FilteredHistorical
 from crossmargin.models.scenarios.histories import make_histories
+from crossmargin.models.scenarios.history_rules import HistoryRules
 from crossmargin.models.scenarios.part_rules import AntiProcyclical, hkscc_parts, parts_of_method
 from crossmargin.models.scenarios.selection import WorstDays
 
@@ -36,10 +37,10 @@ SETTINGS = ScenarioSettings(parts=hkscc_parts(WorstDays(factor="spot:HSI")))
 def histories_on():
     made = {}
 
-    def on(day):
-        if day not in made:
-            made[day] = make_histories(real_market(day), day)
-        return made[day]
+    def on(day, rules=None):
+        if (day, rules) not in made:
+            made[day, rules] = make_histories(real_market(day), day, rules)
+        return made[day, rules]
 
     return on
 
@@ -91,12 +92,13 @@ def test_known_defects_are_found(day, factor, kind, on, value, histories_on):
     assert row["value"][0] == pytest.approx(value, abs=6e-6 if kind != "break" else 2)
 
 
-def test_unknown_splits_do_not_become_scenarios(histories_on):
+@pytest.mark.parametrize(("choice", "left"), [("take out", 4), ("keep", 1)])
+def test_unknown_splits_become_no_scenarios_where_they_are_taken_out(choice, left, histories_on):
     """0017.HK, four to one on 2020-06-10: what is left is the day's move, some tenths of a per cent."""
-    histories = histories_on(date(2020, 6, 30))
+    histories = histories_on(date(2020, 6, 30), HistoryRules(possible_splits=choice))
     day = np.flatnonzero(histories.days == np.datetime64("2020-06-10"))[0]
     move = histories.returns[day, histories.columns["spot:0017.HK"]]
-    assert move == pytest.approx(np.log(37.32 / 9.28 / 4), abs=1e-5)
+    assert move == pytest.approx(np.log(37.32 / 9.28 / left), abs=1e-5)
 
 
 def test_a_crash_of_a_sector_is_no_bad_print(histories_on):

@@ -7,7 +7,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
-from small_market import DAYS, small_market
+from small_market import DAYS, small_market, walk
 
 from crossmargin.formats.scenario_files import read_scenarios, write_scenarios
 from crossmargin.models.scenarios.build import ScenarioSettings, build_scenarios
@@ -133,6 +133,37 @@ def test_filtering_keeps_signs_and_bounds(returns, decay, low, high, warm_up):
     assert (filtered * histories.returns >= 0).all()
     assert (np.abs(filtered) <= high * size * (1 + 1e-15)).all()
     assert (np.abs(filtered) >= low * size * (1 - 1e-15)).all()
+
+
+@profile(max_examples=FEW)
+@given(
+    moves=st.lists(
+        st.integers(-20, 20).filter(lambda size: size != 0), min_size=COUNT - 1, max_size=COUNT - 1
+    ),
+    place=PLACES,
+    stood=st.integers(RELAXED.stale_days, 3 * RELAXED.stale_days),
+    priced=st.booleans(),
+    floor_days=st.sampled_from([0, 10]),
+)
+def test_a_suspension_changes_no_filtered_return(moves, place, stood, priced, floor_days):
+    """Days on which a price stands, or is not there until the last of them, are as if they had not been."""
+    closes = closes_of(moves).tolist()
+    longer = [*closes[: place + 1], *[closes[place]] * stood, *closes[place + 1 :]]
+    inserted = np.arange(place + 1, place + 1 + stood)
+    gone = set() if priced else set(inserted[:-1].tolist())
+    filtered = []
+    for prices, missing in ((closes, set()), (longer, gone)):
+        count = len(prices)
+        kept = [t for t in range(count) if t not in missing]
+        series = {
+            "A": ([DAYS[t] for t in kept], [prices[t] for t in kept]),
+            "B": (DAYS[:count], walk(1, count).tolist()),
+        }
+        histories = make_histories(small_market(series), DAYS[count - 1], RELAXED)
+        filtering = FilteredHistorical(warm_up_days=5, floor_days=floor_days)
+        filtered.append(filtered_returns(histories, filtering)[:, 0])
+    assert np.delete(filtered[1], inserted).tobytes() == filtered[0].tobytes()
+    assert not filtered[1][inserted].any()
 
 
 @profile(max_examples=FEW)

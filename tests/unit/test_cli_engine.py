@@ -50,7 +50,7 @@ scenarios = 60
 skip_days = 60
 """
 GROUPINGS = ("account", "owner", "participant")
-FUTURE, STOCK = "HSI.F.2026-01", "2800"
+FUTURE, LATER, STOCK = "HSI.F.2026-01", "HSI.F.2026-02", "2800"
 UNLISTED = "HSI/2026-02-20/20050/P"
 
 
@@ -213,11 +213,71 @@ def test_findings_are_written_one_a_row(done, place, tmp_path):
     text = done(*build(place, "--settings", place / "engine.toml", "--findings", tmp_path / "found.csv"))
     found = pl.read_csv(tmp_path / "found.csv")
     assert found.columns == ["factor", "date", "kind", "value", "action"]
-    counted = {(row[0], row[4]): int(row[2]) for row in cells(text, "Found in the histories")[1:]}
-    assert sum(counted.values()) == len(found) > 0
-    kinds = dict(found.group_by("kind").len().iter_rows())
+    of_histories = found.filter(pl.col("date").is_not_null())
+    counted = {(row[0], row[1]): int(row[2]) for row in cells(text, "Found in the histories")[1:]}
+    assert sum(counted.values()) == len(of_histories) > 0
+    kinds = dict(of_histories.group_by("kind").len().iter_rows())
     for kind, times in kinds.items():
         assert sum(count for (name, _), count in counted.items() if name == kind) == times
+
+
+def without(market, **rows):
+    """The same market without some rows of its tables."""
+    tables = {
+        name: table.filter(~rows[name]) if name in rows else table for name, table in market.tables.items()
+    }
+    head = {"name": market.name, "calendar": market.calendar, "data_note": market.data_note}
+    return make_market(tables, currency=market.currency, **head)
+
+
+def test_findings_of_marks_and_factors_left_out_are_told(done, copy, market):
+    share = market["instruments"].filter(kind="equity")["underlying"].sort()[0]
+    early = (pl.col("underlying") == share) & (pl.col("date") < date(2025, 12, 1))
+    proxied = market["underlyings"].with_columns(
+        proxy=pl.when(underlying=share).then(None).otherwise(pl.col("proxy"))
+    )
+    spoilt = without(market, marks=pl.col("instrument") == FUTURE, prices=early)
+    head = {"name": market.name, "calendar": market.calendar, "data_note": market.data_note}
+    spoilt = make_market({**spoilt.tables, "underlyings": proxied}, currency=market.currency, **head)
+    write_market(spoilt, copy / "market")
+    given = ("--settings", copy / "engine.toml", "--out", copy / "set", "--findings", copy / "found.csv")
+    text = done(*build(copy, *given))
+    assert f"Risk factors left out for short histories: 1 (spot:{share})" in text.splitlines()
+    assert f"Risk factors left out for short histories: 1 (spot:{share})" in done(
+        "scenarios", "show", copy / "set"
+    )
+    stored = open_cube(copy / "set" / "cube").findings
+    assert {FUTURE, share} <= set(stored["subject"])
+    found = pl.read_csv(copy / "found.csv")
+    assert found.columns == ["factor", "date", "kind", "value", "action"]
+    last = found.tail(len(stored))
+    assert last["factor"].equals(stored["subject"].alias("factor"))
+    assert last.select("kind", "action").equals(stored.select("kind", "action"))
+    assert last["date"].is_null().all()
+    assert last["value"].is_null().all()
+    assert found.head(-len(stored))["date"].is_not_null().all()
+
+
+def test_nothing_left_out_is_told_too(done, place):
+    lines = done(*build(place, "--settings", place / "engine.toml")).splitlines()
+    assert "Risk factors left out for short histories: none" in lines
+
+
+def test_the_index_of_the_stress_has_most_prices_up_to_the_day(done, copy, market, tmp_path):
+    day = date(2025, 12, 1)
+    early = (pl.col("underlying") == "HHI") & (pl.col("date") == market["prices"]["date"].min())
+    late = (pl.col("underlying") == "HSI") & (pl.col("date") > day)
+    write_market(without(market, prices=early | late), copy / "market")
+    counts = dict(read_market(copy / "market")["prices"].group_by("underlying").len().iter_rows())
+    assert counts["HHI"] > counts["HSI"]
+    given = ("--method", "stress", "--settings", copy / "engine.toml")
+    for name, asked in (("then", ("--as-of", day)), ("now", ())):
+        done(*build(copy, *given, *asked, "--out", tmp_path / name))
+    factors = {
+        name: dict(read_scenarios(tmp_path / name / "scenarios.set").settings)["stress.selection.factor"]
+        for name in ("then", "now")
+    }
+    assert factors == {"then": "spot:HSI", "now": "spot:HHI"}
 
 
 def test_without_a_folder_nothing_is_kept(done, copy, monkeypatch):
@@ -232,7 +292,7 @@ def test_an_unchanged_cube_is_opened_and_another_replaces_it(done, copy):
     before = snapshot(copy / "set")
     again = [*build(copy, "--settings", copy / "engine.toml", "--out", copy / "set")]
     stages = [row[0] for row in cells(done(*again), "Stages")]
-    assert "open cube, unchanged" in stages
+    assert "verify stored cube" in stages
     assert not {"revalue", "write cube"} & set(stages)
     assert snapshot(copy / "set") == before
     (copy / "engine.toml").write_text(f'{SETTINGS}[revaluation]\nsmile = "delta"\n')
@@ -245,12 +305,46 @@ def test_an_unchanged_cube_is_opened_and_another_replaces_it(done, copy):
     )
 
 
-def test_a_torn_cube_is_built_anew(done, copy):
+def zeroed(content):
+    return content[:5000] + bytes(200) + content[5200:]
+
+
+def cut(content):
+    return content[:-9]
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil"),
+    [
+        ("cube.json", lambda _: b"{"),
+        ("cube.json", None),
+        ("pnl.rows", zeroed),
+        ("pnl.rows", cut),
+        ("pnl.rows", None),
+        ("instruments.parquet", cut),
+        ("instruments.parquet", None),
+        ("findings.parquet", None),
+        ("../scenarios.set", cut),
+    ],
+)
+def test_a_damaged_cube_is_built_anew(done, copy, file, spoil):
     whole = snapshot(copy / "set")
-    (copy / "set" / "cube" / "cube.json").write_bytes(b"{")
+    path = copy / "set" / "cube" / file
+    content = path.read_bytes()
+    path.unlink()
+    if spoil:
+        assert spoil(content) != content
+        path.write_bytes(spoil(content))
     text = done(*build(copy, "--settings", copy / "engine.toml", "--out", copy / "set"))
-    assert "revalue" in [row[0] for row in cells(text, "Stages")]
+    stages = {row[0]: row[1] for row in cells(text, "Stages")}
+    if file == "../scenarios.set":
+        assert "revalue" not in stages
+    else:
+        assert {"revalue", "write cube"} <= stages.keys()
+        assert stages.get("verify stored cube", "damaged: is made anew") == "damaged: is made anew"
+        assert ("verify stored cube" in stages) == (file != "cube.json")
     assert snapshot(copy / "set") == whole
+    done(*margin(copy))
 
 
 @pytest.mark.parametrize(
@@ -403,7 +497,7 @@ def test_explain_shows_scenarios_and_contributions(done, place, market):
     ):
         assert words in text
     everyone = done(*margin(place, "--by", "owner", "--explain"))
-    assert text.split("\n", 1)[1] in everyone
+    assert re.sub("(?m)^Note: .*\n", "", text.split("\n", 1)[1]) in everyone
     assert everyone.count("worst scenarios (") == 2 * market["accounts"]["owner"].n_unique()
 
 
@@ -430,6 +524,28 @@ def test_the_buffer_of_the_settings_is_in_the_margin(done, copy, market):
     assert float(buffered["total"]) == pytest.approx(1.15 * float(plain["total"]), abs=0.02)
     assert float(parts["anti-procyclical buffer"]) == pytest.approx(0.15 * float(plain["total"]), abs=0.03)
     assert sum(parts.values()) == Decimal(buffered["total"])
+
+
+def test_rows_of_32_bits_are_near_those_of_64(done, copy, market):
+    fine = pl.read_csv(io.StringIO(done(*margin(copy, "--format", "csv"))))
+    (copy / "engine.toml").write_text(f'{SETTINGS}[revaluation]\nprecision = "float64"\n')
+    done(*build(copy, "--settings", copy / "engine.toml", "--out", copy / "set"))
+    assert open_cube(copy / "set" / "cube").pnl.dtype == np.float64
+    exact = pl.read_csv(io.StringIO(done(*margin(copy, "--format", "csv"))))
+    prices = market.latest("prices", AS_OF, "underlying").select("underlying", "close")
+    exposure = pl.col("quantity").abs() * pl.col("multiplier") * pl.col("close")
+    gross = (
+        market.positions_on(AS_OF)
+        .join(market["instruments"], on="instrument")
+        .join(prices, on="underlying")
+        .group_by("account")
+        .agg(exposure.sum())
+        .sort("account")
+    )
+    assert gross["account"].equals(exact["account"])
+    off = np.abs(fine["requirement"].to_numpy() - exact["requirement"].to_numpy())
+    assert (off <= 1e-7 * gross["quantity"].to_numpy() + 0.01).all()
+    assert off.any()
 
 
 def test_rows_of_sixteen_bits(done, copy, market, cube, held):
@@ -461,6 +577,45 @@ def test_rows_of_sixteen_bits(done, copy, market, cube, held):
     assert FUTURE in done(*whatif(copy, *changed))
 
 
+GROSS = "margined gross by their house, each of them net in this model"
+
+
+def test_gross_accounts_and_missing_consent_are_told(done, copy, market):
+    accounts = market["accounts"].sort("owner", "account")
+    several = accounts.filter(pl.len().over("owner") > 1)["owner"].unique().sort()
+    first, second = several[:2]
+    changed = accounts.with_columns(
+        basis=pl.when(owner=first).then(pl.lit("gross")).otherwise(pl.lit("net")),
+        consent=pl.when(owner=second).then(0).otherwise(1),
+    )
+    head = {"name": market.name, "calendar": market.calendar, "data_note": market.data_note}
+    tables = {**market.tables, "accounts": changed}
+    write_market(make_market(tables, currency=market.currency, **head), copy / "market")
+    held = changed.join(market.positions_on(AS_OF), on="account", how="semi")
+    gross, apart = (len(held.filter(owner=owner)) for owner in (first, second))
+    assert min(gross, apart) > 1
+    consent = (
+        "without consent to cross-margining, margined with others of the {} nevertheless; "
+        "programmes of cross-margining decide who may be"
+    )
+    by_house = f"{gross} accounts {GROSS}"
+    expected = {
+        "account": [by_house],
+        "owner": [by_house, f"{apart} accounts {consent.format('owner')}"],
+        "participant": [by_house, f"{apart} accounts {consent.format('participant')}"],
+    }
+    for by, notes in expected.items():
+        assert json.loads(done(*margin(copy, "--by", by, "--format", "json")))["notes"] == notes
+        lines = done(*margin(copy, "--by", by)).splitlines()
+        assert [line for line in lines if line.startswith("Note: ")] == [f"Note: {note}." for note in notes]
+    named = ("--by", "owner", "--account", second, "--format", "json")
+    assert json.loads(done(*margin(copy, *named)))["notes"] == expected["owner"][1:]
+    tried = ("--by", "owner", "--account", first, "--trade", f"{STOCK}:100", "--format", "json")
+    assert json.loads(done(*whatif(copy, *tried)))["notes"] == [by_house]
+    one = held.filter(owner=second)["account"][0]
+    assert json.loads(done(*margin(copy, "--account", one, "--format", "json")))["notes"] == []
+
+
 # What-if.
 
 
@@ -473,18 +628,20 @@ def held(market):
 
 def test_trades_in_what_is_listed(done, place, market, cube, held):
     account, quantity = held
-    arguments = whatif(place, "--account", account, "--trade", f"{FUTURE}:{-quantity}", f"{STOCK}:+3000")
+    arguments = whatif(place, "--account", account, "--trade", f"{FUTURE}:{-quantity}", f"{LATER}:+30")
     change = json.loads(done(*arguments, "--format", "json"))
     book = market.positions_on(AS_OF).filter(account=account)
     before = plain_requirement(cube, book.select("instrument", "quantity").iter_rows())
     rest = book.filter(pl.col("instrument") != FUTURE).select("instrument", "quantity")
-    after = plain_requirement(cube, [*rest.iter_rows(), (STOCK, 3000)])
+    added = [*rest.iter_rows(), (LATER, 30)]
+    net = {code: sum(units for name, units in added if name == code) for code, _ in added}
+    after = plain_requirement(cube, net.items())
     assert float(change["before"]) == pytest.approx(before, abs=0.02)
     assert float(change["after"]) == pytest.approx(after, rel=1e-5, abs=0.02)  # float32, in another order
     assert Decimal(change["difference"]) == Decimal(change["after"]) - Decimal(change["before"])
     assert change["trades"] == [
         {"instrument": FUTURE, "quantity": -quantity},
-        {"instrument": STOCK, "quantity": 3000},
+        {"instrument": LATER, "quantity": 30},
     ]
     assert (change["by"], change["account"], change["currency"]) == ("account", account, "HKD")
     assert (change["as_of"], change["cube"]) == ("2026-01-05", cube.key)
@@ -539,7 +696,8 @@ def test_a_hedge_in_another_house_counts_for_the_owner(done, place, market, held
 def test_an_account_without_positions_starts_from_nothing(done, copy):
     given = read_market(copy / "market")
     accounts = given["accounts"]
-    empty = accounts.head(1).with_columns(account=pl.lit("EMPTY"), owner=pl.lit("EMPTY"))
+    empty = accounts.filter(house="HKSCC").head(1)
+    empty = empty.with_columns(account=pl.lit("EMPTY"), owner=pl.lit("EMPTY"), basis=pl.lit("gross"))
     tables = {**given.tables, "accounts": pl.concat([accounts, empty])}
     changed = make_market(
         tables,
@@ -552,6 +710,9 @@ def test_an_account_without_positions_starts_from_nothing(done, copy):
     arguments = ("--account", "EMPTY", "--trade", f"{STOCK}:100", "--format", "json")
     change = json.loads(done(*whatif(copy, *arguments)))
     assert Decimal(change["before"]) == 0 < Decimal(change["after"])
+    assert change["notes"] == [f"1 account {GROSS}"]
+    table = done(*whatif(copy, "--account", "EMPTY", "--trade", f"{STOCK}:100"))
+    assert f"Note: 1 account {GROSS}." in table.splitlines()
 
 
 # Risk parameters of one's own.
@@ -560,8 +721,9 @@ def test_an_account_without_positions_starts_from_nothing(done, copy):
 def test_an_rpf01_file_that_the_hkscc_command_reads(done, place, tmp_path, market):
     out = tmp_path / "RPF01.csv"
     settings = ("--settings", place / "engine.toml")
-    assert done("rpf01", "build", "--market", place / "market", *settings, "--out", out) == ""
+    text = done("rpf01", "build", "--market", place / "market", *settings, "--out", out)
     parameters = read_rpf01(out)
+    assert_rpf01_told(text, parameters, out)
     assert parameters.valuation_date == AS_OF
     assert (parameters.historical.scenario_count, parameters.stressed.scenario_count) == (150, 60)
     instruments = market["instruments"].filter(house="HKSCC").select("instrument", "underlying")
@@ -596,6 +758,51 @@ def test_an_rpf01_file_that_the_hkscc_command_reads(done, place, tmp_path, marke
         )
         nodes = {node["name"]: Decimal(node["amount"]) for node in flat(results[name]["breakdown"])}
         assert float(nodes["all other Tier P instruments"]) == pytest.approx(blended, abs=1)
+
+
+def assert_rpf01_told(text, parameters, out):
+    assert text.startswith("SYNTHETIC")
+    made = {row[0]: row[1:] for row in cells(text, "Stages")}
+    stages = ["read market", "check histories", "make scenarios", "make parameters", "write file", "total"]
+    assert list(made) == ["stage", *stages]
+    count, rated = len(parameters.scenario_instruments), parameters.flat_rate["instrument"].to_list()
+    assert made["make parameters"][0] == f"{count} instruments with scenarios, {len(rated)} with a flat rate"
+    assert (made["write file"][0], amount(made["write file"][2])) == (out.name, out.stat().st_size)
+    assert cells(text, "Parts of the scenario set")[0][0] == "part"
+    assert cells(text, "Found in the histories")[0] == ["kind", "action", "times", "factors", "example"]
+    first = ", ".join(rated[:5]) + (", …" if len(rated) > 5 else "")
+    told = f"{len(rated)} ({first})" if rated else "none"
+    assert f"Instruments with a flat rate: {told}" in text.splitlines()
+
+
+def test_instruments_without_scenarios_are_named(done, copy, market):
+    shares = market["instruments"].filter(kind="equity")["underlying"].sort()[:7].to_list()
+    early = pl.col("underlying").is_in(shares) & (pl.col("date") < date(2025, 12, 1))
+    alone = market["underlyings"].with_columns(proxy=pl.lit(None, pl.String))
+    head = {"name": market.name, "calendar": market.calendar, "data_note": market.data_note}
+    tables = {**without(market, prices=early).tables, "underlyings": alone}
+    write_market(make_market(tables, currency=market.currency, **head), copy / "market")
+    given = ("--settings", copy / "engine.toml", "--out", copy / "RPF01.csv")
+    text = done("rpf01", "build", "--market", copy / "market", *given)
+    parameters = read_rpf01(copy / "RPF01.csv")
+    assert_rpf01_told(text, parameters, copy / "RPF01.csv")
+    young = market["underlyings"].filter(pl.col("proxy").is_not_null())["underlying"]
+    rated = sorted({*shares, *young})
+    assert parameters.flat_rate["instrument"].to_list() == rated
+    (line,) = [line for line in text.splitlines() if line.startswith("Instruments with a flat rate")]
+    assert line == f"Instruments with a flat rate: {len(rated)} ({', '.join(rated[:5])}, …)"
+
+
+def test_a_buffer_that_a_risk_parameter_file_cannot_carry(refused, done, copy):
+    path, out = copy / "engine.toml", copy / "RPF01.csv"
+    words = ["rpf01", "build", "--market", copy / "market", "--settings", path, "--out", out]
+    path.write_text(f"{SETTINGS}[anti_procyclical]\nbuffer_rate = 0.25\n")
+    rule = "0, or all of it drawn: a risk parameter file has no place for a buffer"
+    assert refused(*words) == [f"{path}: anti_procyclical.buffer_rate '0.25': {rule}"]
+    assert not out.exists()
+    path.write_text(f"{SETTINGS}[anti_procyclical]\nbuffer_rate = 0.25\nbuffer_drawn = 1.0\n")
+    done(*words)
+    assert out.is_file()
 
 
 def flat(node):
@@ -654,14 +861,16 @@ def test_a_torn_cube(refused, copy, file, rule):
         assert rule in line
 
 
-def test_altered_rows_are_found_where_verification_is_asked_for(done, refused, copy):
+def test_altered_rows_are_found_before_they_are_used(done, refused, copy):
     path = copy / "set" / "cube" / "pnl.rows"
     content = bytearray(path.read_bytes())
     content[5000] ^= 1
     path.write_bytes(content)
     done("scenarios", "show", copy / "set")
-    (line,) = refused("scenarios", "show", copy / "set", "--verify")
-    assert line == f"{path}: 'another hash': rows as they were written"
+    trade = ("--account", "A", "--trade", "B:1")
+    for words in (["scenarios", "show", copy / "set", "--verify"], margin(copy), whatif(copy, *trade)):
+        (line,) = refused(*words)
+        assert line == f"{path}: 'another hash': rows as they were written"
 
 
 def test_scenarios_of_another_cube(refused, done, copy, tmp_path):
@@ -719,7 +928,8 @@ def test_whole_numbers_in_the_settings_do_not_part_a_cube_from_its_key(done, cop
     again = build(copy, "--settings", copy / "engine.toml", "--out", copy / "set")
     done(*again)
     assert "HKD" in done(*margin(copy))
-    assert "open cube, unchanged" in done(*again)
+    assert "verify stored cube" in done(*again)
+    assert "revalue" not in done(*again)
 
 
 @pytest.mark.parametrize("command", [margin, whatif])
@@ -755,11 +965,48 @@ def test_every_unknown_account_is_listed(refused, place, market, cube, by):
 
 
 def test_every_text_that_is_no_trade_is_listed(refused, place, held):
-    texts = ["HSI", f"{FUTURE}:1.5", f"{FUTURE}:", f"{FUTURE}:{10**12}0", "HSI/2026-02-30/1/C:1"]
-    lines = refused(*whatif(place, "--account", held[0], "--trade", *texts, f"{FUTURE}:1"))
+    texts = ["HSI", f"{FUTURE}:1.5", f"{FUTURE}:", f"{FUTURE}:{10**12}0", f"{FUTURE}:١"]
+    strikes = [f"HSI/2026-02-20/{strike}/C:1" for strike in ("1" * 13, "1.1234567")]
+    strikes.append(f"HSI/2026-02-20/{10**30}/C:1")
+    no_day = "HSI/2026-02-30/1/C:1"
+    given = [*texts, *strikes, no_day, f"{FUTURE}:1"]
+    lines = refused(*whatif(place, "--account", held[0], "--trade", *given))
     rule = "CODE:QTY, with a whole number of at most 12 digits"
-    expected = [f"--trade: {text!r}: {rule}" for text in texts[:-1]]
-    assert lines == sorted([*expected, "--trade: 'HSI/2026-02-30/1/C:1': an expiry that is a day"])
+    digits = "a strike of at most 12 digits before the point and 6 behind it"
+    expected = [f"--trade: {text!r}: {rule}" for text in texts]
+    expected += [f"--trade: {text!r}: {digits}" for text in strikes]
+    assert sorted(lines) == sorted([*expected, f"--trade: {no_day!r}: an expiry that is a day"])
+
+
+def test_a_strike_of_47_digits(refused, place, held):
+    (line,) = refused(*whatif(place, "--account", held[0], "--trade", f"HSI/2026-02-20/{'9' * 47}/C:1"))
+    assert line.endswith("a strike of at most 12 digits before the point and 6 behind it")
+
+
+@pytest.mark.parametrize("strike", ["999999999999", "999999999999.999999", "0.000001"])
+def test_strikes_at_the_ends_of_what_is_taken(done, place, held, strike):
+    trade = f"HSI/2026-02-20/{strike}/P:1"
+    change = json.loads(done(*whatif(place, "--account", held[0], "--trade", trade, "--format", "json")))
+    assert Decimal(change["after"]).is_finite()
+
+
+def test_every_trade_of_another_house_is_listed(refused, done, place, market, held):
+    share = market["instruments"].filter(kind="option", house="SEOCH")["underlying"][0]
+    stock_option = f"{share}/2026-02-20/100/C"
+    lines = refused(
+        *whatif(place, "--account", held[0]),
+        *("--trade", f"{STOCK}:100", f"{FUTURE}:1", f"{stock_option}:1", f"{UNLISTED}:1", "9999:1"),
+    )
+    assert sorted(lines) == sorted(
+        [
+            f"--trade: {STOCK!r}: cleared by the account's house, HKCC",
+            f"--trade: {stock_option!r}: cleared by the account's house, HKCC",
+            "trade: instrument '9999': an instrument of the cube",
+        ]
+    )
+    owner = market["accounts"].filter(account=held[0])["owner"][0]
+    trades = ("--trade", f"{STOCK}:100", f"{stock_option}:1")
+    done(*whatif(place, "--by", "owner", "--account", owner, *trades))
 
 
 def test_every_trade_in_what_is_not_there_is_listed(refused, place, held):
@@ -769,7 +1016,7 @@ def test_every_trade_in_what_is_not_there_is_listed(refused, place, held):
         "trade: expiry '2020-01-01': after the day of the marks",
         "trade: instrument '8888': an instrument of the cube",
         "trade: instrument '9999': an instrument of the cube",
-        "trade: strike '0.0': a finite number above 0",
+        "trade: strike '0.0': above 0, at most 10^12",
         "trade: underlying 'XXX': an underlying with options that have a volatility",
     ]
 
@@ -850,6 +1097,39 @@ def test_places_are_looked_at_before_anything_is_made(refused, copy, monkeypatch
         f"--findings: 'market/found.csv': {rule}",
         f"--out: 'market/set': {rule}",
     ]
+    assert snapshot(copy) == before
+
+
+@pytest.mark.parametrize("command", ["margin", "whatif", "rpf01 build"])
+def test_a_file_in_the_market_folder(refused, copy, command, monkeypatch):
+    monkeypatch.chdir(copy)
+    more = {"rpf01 build": ("--settings", "engine.toml")}.get(command, ("--cube", "set"))
+    if command == "whatif":
+        more += ("--account", "A", "--trade", "B:1")
+    before = snapshot(copy)
+    inside = "outside of the market folder, which holds nothing else"
+    nowhere = "a file in a folder that is there"
+    for place, rule in (
+        ("market/out.csv", inside),
+        ("set/../market/histories/out.csv", inside),
+        ("set", nowhere),
+        ("none/out.csv", nowhere),
+    ):
+        words = [*command.split(), "--market", copy / "market", *more, "--out", place]
+        assert refused(*words) == [f"--out: '{place}': {rule}"]
+    assert snapshot(copy) == before
+    assert read_market(copy / "market")
+
+
+def test_a_cube_takes_the_place_of_nothing_but_a_cube(refused, copy, monkeypatch):
+    monkeypatch.chdir(copy)
+    rule = "a folder in which cube is free, or holds a cube and nothing else"
+    Path("market").rename("cube")
+    Path("set/cube/notes.txt").write_text("mine")
+    before = snapshot(copy)
+    words = ("scenarios", "build", "--market", "cube", "--settings", "engine.toml")
+    for out in (".", "set"):
+        assert refused(*words, "--out", out) == [f"--out: '{out}': {rule}"]
     assert snapshot(copy) == before
 
 

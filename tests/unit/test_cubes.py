@@ -115,3 +115,16 @@ def test_a_cube_in_sixteen_bits_reads_back_and_is_half_the_size(tmp_path):
     largest = np.abs(whole.pnl).reshape(len(whole.instruments), -1, 64).max(axis=2)
     bound = np.repeat(largest * (0.5 / 32_767 + 2.0**-23), 64, axis=1)  # half a scale, and float32
     assert (np.abs(half.rows(np.arange(len(half.instruments))) - whole.pnl) <= bound).all()
+
+
+def test_a_cube_takes_no_place_of_something_else(folder, tmp_path):
+    (folder / "notes.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for place in (folder, tmp_path / "file"):
+        with pytest.raises(InputError, match="a folder with a cube and nothing else"):
+            write_cube(small_cube(seed=6), place)
+    assert stored_key(folder) == small_cube().key
+    assert {path.name for path in tmp_path.iterdir()} == {"cube", "file"}
+    (tmp_path / "empty").mkdir()
+    write_cube(small_cube(), tmp_path / "empty")
+    assert open_cube(tmp_path / "empty", verify=True).key == small_cube().key

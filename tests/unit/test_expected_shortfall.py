@@ -320,3 +320,13 @@ def test_expected_shortfall_is_the_mean_of_whole_scenarios(confidence, count):
 def test_expected_shortfall_refuses_what_has_none(pnl, confidence, rule):
     with pytest.raises(InputError, match=rule):
         expected_shortfall(np.array(pnl), confidence)
+
+
+def test_series_with_nearly_the_same_strike_are_not_one(cube, pricer):
+    tried = WhatIf(es_margins(POSITIONS, cube), "A", pricer)
+    tried.add(NewSeries("HSI", FAR, 18050.111, "P"), 1000)
+    change = tried.add(NewSeries("HSI", FAR, 18150.14, "P"), -1000)
+    assert change.trades[0][0] == f"HSI/{FAR}/18050.111/P"
+    near = tried.add(NewSeries("HSI", FAR, 18050.14, "P"), -1000)
+    assert len({code for code, _ in near.trades}) == 3
+    assert near.difference != 0

@@ -13,7 +13,11 @@ from small_market import DAYS, small_market, walk, walks
 from crossmargin.errors import InputError
 from crossmargin.kernels.ewma import ewma_variances_numpy
 from crossmargin.models.scenarios.build import ScenarioSettings, build_scenarios, scenarios_from_histories
-from crossmargin.models.scenarios.filtered import FilteredHistorical, filtered_returns
+from crossmargin.models.scenarios.filtered import (
+    FilteredHistorical,
+    filtered_returns,
+    floor_days_available,
+)
 from crossmargin.models.scenarios.histories import make_histories
 from crossmargin.models.scenarios.history_rules import HistoryRules
 from crossmargin.models.scenarios.hypothetical import hypothetical_scenarios
@@ -24,7 +28,7 @@ from crossmargin.models.scenarios.part_rules import (
     hkscc_parts,
     parts_of_method,
 )
-from crossmargin.models.scenarios.scenario_set import RiskFactor
+from crossmargin.models.scenarios.scenario_set import RiskFactor, ScenarioPart
 from crossmargin.models.scenarios.selection import LookBack, StressPeriods, WorstDays
 
 EXACT = 1e-12
@@ -58,6 +62,16 @@ def test_as_many_days_as_there_are(histories):
     assert scenarios_from_histories(histories, plain(COUNT - 1)).size == COUNT - 1
     with pytest.raises(InputError, match="at most the 599 windows"):
         scenarios_from_histories(histories, plain(COUNT))
+
+
+@pytest.mark.parametrize("scenarios", [10.5, 10.0, "10", True, None, float("nan"), 0])
+def test_a_number_of_scenarios_that_is_none_is_refused(scenarios):
+    with pytest.raises(InputError) as error:
+        LookBack(scenarios=scenarios)
+    (record,) = error.value.records
+    assert (record.field, record.value) == ("scenarios", str(scenarios))
+    assert record.rule == "a whole number from 1 to 100,000"
+    assert LookBack(scenarios=np.int64(10)).scenarios == 10
 
 
 def test_stress_periods(histories):
@@ -140,10 +154,60 @@ def test_tails_are_counted_exactly(histories, confidence, scenarios, tail):
     assert part.tail_count == tail
 
 
-@pytest.mark.parametrize("confidence", ["1", "0", "-0.5", "nan", "sure", 0.99])
+@pytest.mark.parametrize(
+    "confidence",
+    [
+        *("1", "0", "-0.5", "nan", "sure", 0.99, None, "", "0.", ".", "0.000", "1.0", "1e-1", "+0.9"),
+        *("0.9_9", "0.٩", " 0.9", "0.9\n", "0." + "9" * 29),
+    ],
+)
 def test_a_confidence_that_is_none_is_refused(confidence):
     with pytest.raises(InputError, match="confidence"):
         PartRules(name="x", selection=LookBack(), confidence=confidence)
+
+
+@pytest.mark.parametrize("confidence", [".975", "0.5", "0.0000000001", "0." + "9" * 28])
+def test_a_confidence_in_plain_digits(confidence):
+    assert PartRules(name="x", selection=LookBack(), confidence=confidence).confidence == confidence
+
+
+RESERVED = ["requirement", "account", "currency", "owner", "participant"]
+
+
+@pytest.mark.parametrize("name", [*RESERVED, "", None, 3])
+def test_a_part_that_is_called_like_another_column_is_refused(name):
+    with pytest.raises(InputError, match="the name of a part"):
+        PartRules(name=name, selection=LookBack())
+
+
+def test_everything_wrong_with_a_part_is_listed():
+    with pytest.raises(InputError) as error:
+        PartRules(name="account", selection=LookBack(), confidence="2")
+    assert [record.field for record in error.value.records] == ["confidence", "name"]
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_a_set_refuses_such_names_too(histories, name):
+    scenarios = scenarios_from_histories(histories, plain())
+    with pytest.raises(InputError, match="the name of a part"):
+        replace(scenarios, parts=(ScenarioPart(name, 0, 100, 1, 1.0),))
+
+
+@pytest.mark.parametrize("second", ["the past", "the_past"])
+def test_parts_of_one_name_are_refused(histories, second):
+    """A blank is a line below in the table of margins."""
+    first, other = (PartRules(name=name, selection=LookBack(), weight=0.5) for name in ("the past", second))
+    for given in ({"parts": (first, other)}, {"anti_procyclical": AntiProcyclical(stressed=other)}):
+        with pytest.raises(InputError, match="stands once among the parts"):
+            ScenarioSettings(**({"parts": (first,)} | given))
+    halves = (ScenarioPart("the past", 0, 50, 1, 0.5), ScenarioPart(second, 50, 100, 1, 0.5))
+    with pytest.raises(InputError, match="stands once among the parts"):
+        replace(scenarios_from_histories(histories, plain()), parts=halves)
+
+
+def test_settings_without_a_part_make_no_set(histories):
+    with pytest.raises(InputError, match="at least one part"):
+        scenarios_from_histories(histories, ScenarioSettings(parts=()))
 
 
 def test_methods_by_name():
@@ -190,6 +254,51 @@ def test_what_never_moved_stays(histories):
     assert not filtered_returns(still, FilteredHistorical()).any()
 
 
+def suspended_market(days, *, priced):
+    """A walks 600 days and then stands, with prices or without all but the last; B walks on."""
+    walked = walk(1, 600).tolist()
+    count = 600 + days
+    stand = [*range(600, count)] if priced else [count - 1]
+    series = {"A": ([*DAYS[:600], *(DAYS[t] for t in stand)], [*walked, *[walked[-1]] * len(stand)])}
+    return small_market(series | {"B": (DAYS[:count], walk(2, count).tolist())})
+
+
+@pytest.mark.parametrize("priced", [True, False], ids=["unchanged", "no price"])
+@pytest.mark.parametrize("floor_days", [0, 400])
+def test_a_suspension_does_not_calm_a_name(priced, floor_days):
+    """After 60 days on which A stood, its scenarios are as wide as on the last day on which it traded."""
+    filtering = FilteredHistorical(floor_days=floor_days)
+    before = make_histories(suspended_market(0, priced=True), DAYS[599])
+    after = make_histories(suspended_market(60, priced=priced), DAYS[659])
+    traded = filtered_returns(before, filtering)[:, 0]
+    assert np.array_equal(filtered_returns(after, filtering)[:600, 0], traded)
+    assert floor_days_available(after, 10_000)[0] == 599
+    counted = replace(after, stale=np.zeros_like(after.stale))
+    calmed = filtered_returns(counted, FilteredHistorical())[:600, 0]
+    assert calmed.std() < 0.6 * traded.std()  # what it would be if zeros counted: √0.97^60 = 0.4
+
+
+def test_a_few_unchanged_days_are_calm_days():
+    after = make_histories(suspended_market(9, priced=True), DAYS[608])
+    before = make_histories(suspended_market(0, priced=True), DAYS[599])
+    sizes = [np.abs(filtered_returns(one, FilteredHistorical())[:600, 0]).sum() for one in (before, after)]
+    assert sizes[1] == pytest.approx(sizes[0] * 0.97**4.5, rel=0.02)
+
+
+def test_days_on_which_a_name_stood_are_no_warm_up():
+    """299 returns before the scenarios, but only 199 of days on which A traded."""
+    closes = walk(1, 400).tolist()
+    closes[100:200] = [closes[99]] * 100
+    market = small_market({"A": (DAYS[:400], closes), "B": (DAYS[:400], walk(2, 400).tolist())})
+    kept = {}
+    for warm_up_days in (199, 200):
+        filtering = FilteredHistorical(warm_up_days=warm_up_days)
+        parts = parts_of_method("fhs", selection=LookBack(scenarios=100), filtering=filtering)
+        factors = build_scenarios(market, DAYS[399], ScenarioSettings(parts=parts)).factors
+        kept[warm_up_days] = [factor.name for factor in factors]
+    assert kept == {199: ["A", "B"], 200: ["B"]}
+
+
 def test_the_warm_up_must_be_there(histories):
     filtering = FilteredHistorical(warm_up_days=250)
     parts = parts_of_method("fhs", selection=LookBack(scenarios=349), filtering=filtering)
@@ -203,9 +312,12 @@ def test_the_warm_up_must_be_there(histories):
     ("field", "value"),
     [
         ("decay", 0.0),
+        ("decay", "0.97"),
         ("decay", 1.0),
         ("decay", float("nan")),
         ("warm_up_days", 0),
+        ("warm_up_days", 100.0),
+        ("ratio_max", None),
         ("ratio_min", 1.1),
         ("ratio_max", 0.9),
     ],
@@ -311,6 +423,13 @@ def test_the_buffer_travels_with_the_set(histories):
     assert anti_procyclical_of(scenarios_from_histories(histories, plain()).settings).multiplier == 1.0
 
 
+def test_the_buffer_by_itself():
+    """0.1 as it was given, not 1.1 − 1 = 0.10000000000000009."""
+    assert AntiProcyclical(buffer_rate=0.1).buffer == 0.1
+    assert AntiProcyclical(buffer_rate=0.5, buffer_drawn=0.5).buffer == 0.25
+    assert AntiProcyclical().buffer == 0.0
+
+
 def test_a_stressed_part_takes_its_weight(histories):
     stressed = PartRules(
         name="stressed", selection=WorstDays(factor="spot:A", scenarios=40), confidence="0.975", weight=0.25
@@ -347,7 +466,14 @@ def test_the_floor_of_volatility():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("buffer_rate", -0.1), ("buffer_drawn", 1.1), ("floor_days", -1)]
+    ("field", "value"),
+    [
+        ("buffer_rate", -0.1),
+        ("buffer_rate", "0.1"),
+        ("buffer_drawn", 1.1),
+        ("floor_days", -1),
+        ("floor_days", 9.5),
+    ],
 )
 def test_anti_procyclical_settings_out_of_range_are_refused(field, value):
     with pytest.raises(InputError, match=field):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 import polars as pl
 import pytest
-from small_market import DAYS, small_market, walk, walks
+from small_market import DAYS, price_table, small_market, walk, walks
 
 from crossmargin.errors import InputError
 from crossmargin.models.market import make_market
 from crossmargin.models.scenarios.findings import FINDING_KINDS, FINDING_SCHEMA
 from crossmargin.models.scenarios.histories import make_histories
 from crossmargin.models.scenarios.history_rules import HistoryRules
+from crossmargin.models.scenarios.proxies import regression
 
 EXACT = 1e-12  # a few logarithms and exponentials
 
@@ -55,6 +56,12 @@ def test_nothing_after_the_day_is_looked_at():
     later = one([100.0, 110.0, 99.0, 500.0, 1.0], as_of=DAYS[2])
     assert later.content_hash == known.content_hash
     assert later.findings.equals(known.findings)
+
+
+@pytest.mark.parametrize("as_of", [datetime(2014, 1, 6), "2014-01-06", None])  # noqa: DTZ001
+def test_what_is_no_date_is_refused(as_of):
+    with pytest.raises(InputError, match=r"as_of.*a date"):
+        make_histories(small_market(walks("A", 3)), as_of)
 
 
 # Trading days
@@ -276,7 +283,7 @@ def test_an_unknown_split_is_taken_out(ratio):
     true = steady()
     closes = true[:25] + [price * ratio for price in true[25:]]
     market = with_peers(closes)
-    histories = make_histories(market, DAYS[39])
+    histories = make_histories(market, DAYS[39], HistoryRules(possible_splits="take out"))
     [(factor, day, value, action)] = found(histories, "possible split")
     assert (factor, day, action) == ("spot:A", DAYS[25], "taken out")
     assert value == pytest.approx(closes[25] / closes[24], rel=EXACT)
@@ -285,6 +292,19 @@ def test_an_unknown_split_is_taken_out(ratio):
     assert not kinds(histories) & {"jump", "break"}
     with pytest.raises(InputError, match="possible split"):
         make_histories(market, DAYS[39], HistoryRules(possible_splits="refuse"))
+
+
+@pytest.mark.parametrize("left", [1 / 2, 1 / 3, 1 / 4])
+def test_a_loss_of_a_half_is_kept_unless_told_otherwise(left):
+    """The price alone does not say whether it was a split: the move stays, and is reported twice."""
+    closes = steady()
+    closes[25:] = [price * left for price in closes[25:]]
+    histories = make_histories(with_peers(closes), DAYS[39])
+    ratio = closes[25] / closes[24]
+    assert found(histories, "possible split") == [("spot:A", DAYS[25], pytest.approx(ratio), "kept")]
+    assert found(histories, "jump") == [("spot:A", DAYS[25], pytest.approx(ratio - 1), "kept")]
+    move = histories.returns[25, histories.columns["spot:A"]]
+    assert move == pytest.approx(np.log(ratio), abs=EXACT)
 
 
 def test_what_many_do_is_no_split():
@@ -331,6 +351,29 @@ def test_a_flat_start_is_dropped_and_stale_prices_are_reported():
     assert ("spot:A", DAYS[31], 14.0, "kept") in found(histories, "stale")
     assert found(histories, "zero returns")[0] == ("spot:A", DAYS[44], 14.0, "kept")
     assert not histories.valid[:13, histories.columns["spot:A"]].any()
+
+
+@pytest.mark.parametrize(("stood", "stale"), [(9, False), (10, True)])
+def test_long_runs_of_unchanged_days_count_for_no_volatility(stood, stale):
+    closes = steady(40)
+    closes[20 : 20 + stood] = [closes[19]] * stood
+    histories = make_histories(with_peers(closes), DAYS[39])
+    column = histories.columns["spot:A"]
+    assert histories.stale[:, column].tolist() == [stale and 20 <= t < 20 + stood for t in range(40)]
+    assert histories.counted[1:, column].tolist() == [not s for s in histories.stale[1:, column]]
+    assert not np.delete(histories.stale, column, axis=1).any()
+    assert histories.valid[1:].all()
+
+
+def test_days_without_a_price_count_for_no_volatility():
+    """Nor do those in a run with unchanged ones: 4 without a price, 6 unchanged, and one more without."""
+    closes = steady(40)
+    closes[24:30] = [closes[19]] * 6
+    prices = {t: price for t, price in enumerate(closes) if t not in {10, 20, 21, 22, 23, 35}}
+    series = {"A": ([DAYS[t] for t in prices], [*prices.values()]), "B": (DAYS[:40], walk(2, 40).tolist())}
+    histories = make_histories(small_market(series), DAYS[39])
+    assert np.flatnonzero(histories.stale[:, 0]).tolist() == [10, *range(20, 30), 35]
+    assert not histories.stale[:, 1].any()
 
 
 def test_prices_before_listing_are_dropped():
@@ -380,8 +423,7 @@ def test_days_before_listing_come_from_the_proxy():
     assert histories.valid[1:, own].all()
     assert histories.proxied[:, own].tolist() == [False, *[True] * 300, *[False] * 299]
     residual = histories.returns[1:301, own] - beta * histories.returns[1:301, index]
-    seen = histories.returns[301:, own] - beta * histories.returns[301:, index]
-    seen -= seen.mean()
+    _, seen = regression(histories.returns[301:551, own], histories.returns[301:551, index])
     assert np.abs(residual[:, None] - seen).min(axis=1).max() < 1e-9  # each is one of those observed
     assert len(set(np.round(residual, 12))) > 100
 
@@ -394,6 +436,70 @@ def test_draws_depend_on_the_seed_and_the_name_alone():
     other = make_histories(market, DAYS[599], HistoryRules(seed=1))
     assert not np.array_equal(other.returns, first.returns)
     assert np.array_equal(other.returns[301:], first.returns[301:])
+
+
+def residuals_on(last, market=None, rules=None):
+    """Residuals of the first 300 days as they are seen on a later one."""
+    histories = make_histories(market or proxied_market(), DAYS[last], rules)
+    [(_, _, beta, _)] = found(histories, "proxied")
+    own, index = histories.columns["spot:A"], histories.columns["spot:X"]
+    return histories.returns[1:301, own] - beta * histories.returns[1:301, index]
+
+
+def test_a_day_has_the_same_residual_whenever_it_is_asked_for():
+    """From 250 common days on, that of DAYS[550]; until then the sample grows and what is drawn changes."""
+    first = residuals_on(550)
+    for last in (551, 575, 599):
+        assert residuals_on(last) == pytest.approx(first, abs=1e-15)
+    assert np.mean(np.isclose(residuals_on(549), first, rtol=0, atol=1e-9)) < 0.1
+    small = HistoryRules(proxy_sample_days=100)
+    assert residuals_on(599, rules=small) == pytest.approx(residuals_on(420, rules=small), abs=1e-15)
+
+
+def test_a_draw_does_not_depend_on_the_days_before():
+    """A market that begins a hundred days later has the same returns from then on."""
+    market = proxied_market()
+    prices = market["prices"].filter(pl.col("date") >= DAYS[100])
+    later = make_market({"underlyings": market["underlyings"], "prices": prices}, name="small")
+    whole, part = (make_histories(one, DAYS[599]) for one in (market, later))
+    assert part.returns[1:].tobytes() == whole.returns[101:].tobytes()
+
+
+def test_names_draw_different_days():
+    index = walk(1, 400)
+    moves = np.diff(np.log(index), prepend=np.log(index[0]))
+    noise = 0.002 * np.random.default_rng(4).standard_normal(400)
+    closes = np.round(20 * np.exp(np.cumsum(moves + noise)), 6)[200:].tolist()
+    series = {"X": (DAYS[:400], index.tolist())} | dict.fromkeys("AB", (DAYS[200:400], closes))
+    market = small_market(series, underlyings={name: {"proxy": "X"} for name in "AB"})
+    histories = make_histories(market, DAYS[399])
+    assert np.array_equal(histories.returns[201:, 0], histories.returns[201:, 1])
+    assert np.mean(histories.returns[1:201, 0] == histories.returns[1:201, 1]) < 0.05
+
+
+def test_a_proxy_without_the_days_that_are_missing_fills_nothing():
+    """A and its proxy begin on the same day, three hundred days after the market."""
+    series = walks("B", 600) | {"X": (DAYS[300:600], walk(2, 300).tolist())}
+    series["A"] = (DAYS[300:600], walk(3, 300).tolist())
+    histories = make_histories(small_market(series, underlyings={"A": {"proxy": "X"}}), DAYS[599])
+    assert found(histories, "proxied") == []
+    assert found(histories, "no proxy") == [("spot:A", DAYS[301], 299.0, "left short")]
+
+
+def test_a_day_filled_from_a_proxy_that_stood_is_stale():
+    market = proxied_market()
+    stood = pl.col("date").is_between(DAYS[100], DAYS[120]) & (pl.col("underlying") == "X")
+    prices = market["prices"].filter(~stood)
+    peers = price_table(walks("B", 600))
+    rows = small_market(walks("B", 2))["underlyings"]
+    tables = {
+        "underlyings": pl.concat([market["underlyings"], rows]),
+        "prices": pl.concat([prices, peers.select(prices.columns)]),
+    }
+    histories = make_histories(make_market(tables, name="small"), DAYS[599])
+    own = histories.columns["spot:A"]
+    assert np.flatnonzero(histories.stale[:, own]).tolist() == [*range(100, 121)]
+    assert histories.valid[1:, own].all()
 
 
 def test_scaled_proxies_draw_nothing():
@@ -494,6 +600,14 @@ def test_other_histories_are_looked_at_on_trading_days():
         ("stale_days", 0),
         ("trading_share", 1.5),
         ("seed", -1),
+        ("seed", True),
+        ("stale_days", 10.5),
+        ("stale_days", "10"),
+        ("end_gap_days", None),
+        ("jump_move", "0.3"),
+        ("jump_move", None),
+        ("jump_move", True),
+        ("proxy_sample_days", 1),
     ],
 )
 def test_rules_out_of_range_are_refused(field, value):

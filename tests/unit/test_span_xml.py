@@ -367,11 +367,16 @@ def test_the_line_is_that_of_the_element_in_a_long_file_too(tmp_path):
 
 
 def test_every_bad_record_is_listed(tmp_path):
+    """Each leg with a bad side, but for that of a spread by rolling periods, which is set aside."""
     text = SAMPLE.replace("<rs>A</rs>", "<rs>Q</rs>")
-    assert [record.value for record in refusal(tmp_path, text)] == ["Q"] * text.count(
-        "<rs>Q</rs>"
-    ) * 1 or True
-    assert {record.value for record in refusal(tmp_path, text)} == {"Q"}
+    lines = [
+        number
+        for number, line in enumerate(text.splitlines(), 1)
+        for _ in range(line.count("<rs>Q</rs>"))
+        if "<rpLeg>" not in line
+    ]
+    assert len(lines) == text.count("<rs>Q</rs>") - 1
+    assert [(record.value, record.line) for record in refusal(tmp_path, text)] == [("Q", n) for n in lines]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crossmargin.cli.pipeline import (
-    CUBE,
-    SCENARIOS,
     Method,
     Run,
     built,
@@ -17,6 +15,7 @@ from crossmargin.cli.pipeline import (
     load_market,
     set_size,
 )
+from crossmargin.cli.places import CUBE, SCENARIOS
 from crossmargin.errors import BadRecord, InputError
 
 if TYPE_CHECKING:
@@ -43,12 +42,12 @@ class CubeSource:
     stress_factor: str | None
 
     def open(self) -> tuple[Market, Snapshot, ScenarioSet, ScenarioCube]:
-        """Return market, marks, scenarios and cube: from a stored cube, or made anew.
+        """Return market, marks, scenarios and cube: from a stored cube, every row of it verified, or made anew.
 
         Raises
         ------
         InputError
-            If the stored cube was made from other marks or by another version, is of another day than asked
+            If the stored cube is not what was written, was made from other marks or by another version, is of another day than asked
             for, or comes with settings to make one anew.
         """
         from crossmargin.models.revaluation.snapshot import make_snapshot  # noqa: PLC0415
@@ -57,10 +56,11 @@ class CubeSource:
             self._require_no_settings()
         market = load_market(self.market)
         if self.cube is None:
-            chosen = chosen_settings(market, self.method or "blend", self.settings, self.stress_factor)
-            _, snapshot, scenarios, cube = built(Run(), market, self.as_of or last_day(market), chosen, None)
-            return market, snapshot, scenarios, cube
-        scenarios, cube = open_stored(Run(), self.cube)
+            day = self.as_of or last_day(market)
+            chosen = chosen_settings(market, day, self.method or "blend", self.settings, self.stress_factor)
+            made = built(Run(), market, day, chosen, None)
+            return market, made.snapshot, made.scenarios, made.cube
+        scenarios, cube = open_stored(Run(), self.cube, verify=True)
         if self.as_of not in {None, cube.as_of}:
             rule = f"{cube.as_of}, the day of the cube"
             raise InputError([BadRecord(file="--as-of", line=0, field="", value=str(self.as_of), rule=rule)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import date  # noqa: TC003  (the parser reads the annotations)
 from functools import partial
 from pathlib import Path  # noqa: TC003  (the same)
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from crossmargin.cli.cube_source import CubeSource, open_stored
+from crossmargin.cli.notes import account_notes
 from crossmargin.cli.pipeline import (
     Grouping,
     Method,
@@ -21,11 +23,11 @@ from crossmargin.cli.pipeline import (
     last_day,
     load_market,
     margins_by,
-    require_places,
     rows_read,
 )
+from crossmargin.cli.places import require_places
 from crossmargin.cli.shared import Format, all_read, deliver, printed, require_file
-from crossmargin.cli.trades import read_trades
+from crossmargin.cli.trades import read_trades, require_cleared
 from crossmargin.errors import BadRecord, InputError
 
 if TYPE_CHECKING:
@@ -68,23 +70,25 @@ def build(
         Risk factor whose worst days are the stressed ones, for example spot:HSI; the index with most
         prices unless given.
     out
-        Folder for the scenario set and the cube; without it nothing is kept.
+        Folder for the scenario set and the cube; without it nothing is kept. A cube of the same inputs that
+        stands there is verified, about a second a gigabyte or two, and left as it is; a damaged one is
+        made anew.
     findings
-        CSV file for everything that was found in the histories, one row each.
+        CSV file for everything that was found in histories, marks and volatilities, one row each.
     """
-    from crossmargin.reports.engine import build_report  # noqa: PLC0415
+    from crossmargin.reports.engine import all_findings, build_report  # noqa: PLC0415
 
-    require_places(market, out, findings)
+    require_places(market, {"--findings": findings}, out)
     run = Run()
     loaded = run.stage("read market", lambda: load_market(market), rows_read)
     day = as_of or last_day(loaded)
-    chosen = chosen_settings(loaded, method, settings, stress_factor)
-    found, _, scenarios, cube = built(run, loaded, day, chosen, out)
+    chosen = chosen_settings(loaded, day, method, settings, stress_factor)
+    made = built(run, loaded, day, chosen, out)
     if out is not None:
-        keep(run, scenarios, cube, out)
+        keep(run, made, out)
     if findings is not None:
-        deliver(found.write_csv().encode(), findings)
-    deliver(printed(build_report(run.stages, scenarios, cube, found)), None)
+        deliver(all_findings(made.findings, made.cube.findings).write_csv().encode(), findings)
+    deliver(printed(build_report(run.stages, made.scenarios, made.cube, made.findings)), None)
 
 
 @app.command(name="show")
@@ -96,7 +100,7 @@ def show_cube(cube: Path, /, *, verify: bool = False) -> None:
     cube
         Folder that ``scenarios build`` wrote.
     verify
-        Read every row and compare its hash with the one written.
+        Read every row and compare its hash with the one written: about a second a gigabyte or two.
     """
     from crossmargin.reports.engine import build_report  # noqa: PLC0415
 
@@ -131,7 +135,8 @@ def margin(
     as_of
         Day of positions and marks; that of the cube, or the last day with a price, unless given.
     cube
-        Folder that ``scenarios build`` wrote; without it the cube is made anew.
+        Folder that ``scenarios build`` wrote; without it the cube is made anew. Every row is verified, which
+        takes about a second a gigabyte or two.
     method
         As of ``scenarios build``, blend unless given; like the next two refused beside a cube, which has its own.
     settings
@@ -140,7 +145,7 @@ def margin(
         As of ``scenarios build``.
     by
         Whose positions are margined together: each account's, or those of all accounts of an owner or a
-        participant, whatever the house.
+        participant, whatever the house, the accounts' basis and consent to cross-margining.
     account
         Show the breakdown of these accounts (owners, participants) only.
     explain
@@ -149,15 +154,17 @@ def margin(
         What to print. JSON always holds the explanation. CSV and Parquet hold a row an account or, of
         accounts that are named, a row a component.
     out
-        Write to this file instead of printing.
+        Write to this file instead of printing; not in the market folder.
     """
     assert model == "expected-shortfall"
     require_file(format, out)
+    require_places(market, {"--out": out})
     loaded, _, _, stored = CubeSource(market, as_of, cube, method, settings, stress_factor).open()
     margins = margins_by(loaded, stored, by)
     _require_known("--account", account or [], margins.accounts, f"{by}s with positions")
-    content = _margin_content(margins, by, account or [], format, explain=explain, plain=out is not None)
-    deliver(content, out)
+    notes = account_notes(loaded, stored.as_of, by, account or margins.accounts)
+    results = _Results(margins, by, account or [], notes)
+    deliver(results.content(format, explain=explain, plain=out is not None), out)
 
 
 def whatif(
@@ -184,11 +191,13 @@ def whatif(
         The account, or the owner or participant where ``by`` says so.
     trade
         Instrument and quantity, CODE:QTY, + bought and − sold; several are added up. An option that is
-        not listed is UNDERLYING/YYYY-MM-DD/STRIKE/C:QTY, with C or P.
+        not listed is UNDERLYING/YYYY-MM-DD/STRIKE/C:QTY, with C or P. By account, only what the
+        account's house clears.
     as_of
         Day of positions and marks; that of the cube, or the last day with a price, unless given.
     cube
-        Folder that ``scenarios build`` wrote; without it the cube is made anew.
+        Folder that ``scenarios build`` wrote; without it the cube is made anew. Every row is verified, which
+        takes about a second a gigabyte or two.
     method
         Refused beside a cube, as the next two.
     settings
@@ -200,12 +209,13 @@ def whatif(
     format
         What to print.
     out
-        Write to this file instead of printing.
+        Write to this file instead of printing; not in the market folder.
     """
     from crossmargin.models.expected_shortfall.what_if import WhatIf  # noqa: PLC0415
     from crossmargin.models.revaluation.new_series import NewSeries  # noqa: PLC0415
     from crossmargin.models.revaluation.pricing import SeriesPricer  # noqa: PLC0415
 
+    require_places(market, {"--out": out})
     trades = read_trades(trade)
     loaded, snapshot, scenarios, stored = CubeSource(
         market, as_of, cube, method, settings, stress_factor
@@ -214,49 +224,65 @@ def whatif(
     unlisted = any(isinstance(instrument, NewSeries) for instrument, _ in trades)
     pricing = SeriesPricer(snapshot, scenarios, stored.settings) if unlisted else None
     tried = WhatIf(margins_by(loaded, stored, by), account, pricing)
-    all_read(*(partial(tried.add, instrument, quantity) for instrument, quantity in trades))
-    deliver(_change_content(tried.change(), stored, by, format, plain=out is not None), out)
+    cleared = [partial(require_cleared, loaded, account, trades)] if by == "account" else []
+    all_read(*cleared, *(partial(tried.add, instrument, quantity) for instrument, quantity in trades))
+    notes = account_notes(loaded, stored.as_of, by, [account])
+    deliver(_change_content(tried.change(), stored, by, notes, format, plain=out is not None), out)
 
 
-def _margin_content(
-    margins: EsMargins, by: Grouping, accounts: list[str], form: Format, *, explain: bool, plain: bool
-) -> bytes:
-    import polars as pl  # noqa: PLC0415
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """Margins to be shown: of everyone, or the breakdowns of those who are named."""
 
-    from crossmargin.reports.documents import frame_bytes  # noqa: PLC0415
-    from crossmargin.reports.engine import es_report, es_totals  # noqa: PLC0415
+    margins: EsMargins
+    by: Grouping
+    named: list[str]
+    notes: list[str]
 
-    results = [margins.of(name) for name in accounts]
-    if form == "json":
-        shown = results or list(margins)
-        return _json({"by": by, "results": [result.to_dict() for result in shown]})
-    if form != "table":
-        frames = [result.to_frame() for result in results]
-        frame = pl.concat(frames) if frames else margins.to_frame()
-        return frame_bytes(frame.rename({"account": by}), form)
-    totals = [] if results or len(margins.accounts) == 1 else [es_totals(margins, by)]
-    if not results and (explain or not totals):
-        results = list(margins)
-    return printed(*totals, *(es_report(result, explain=explain) for result in results), plain=plain)
+    def content(self, form: Format, *, explain: bool, plain: bool) -> bytes:
+        if form == "json":
+            shown = [self.margins.of(name) for name in self.named or self.margins.accounts]
+            results = [result.to_dict() for result in shown]
+            return _json({"by": self.by, "notes": self.notes, "results": results})
+        return self._table(explain=explain, plain=plain) if form == "table" else self._rows(form)
+
+    def _rows(self, form: Literal["csv", "parquet"]) -> bytes:
+        import polars as pl  # noqa: PLC0415
+
+        from crossmargin.reports.documents import frame_bytes  # noqa: PLC0415
+
+        frames = [self.margins.of(name).to_frame() for name in self.named]
+        frame = pl.concat(frames) if frames else self.margins.to_frame()
+        return frame_bytes(frame.rename({"account": self.by}), form)
+
+    def _table(self, *, explain: bool, plain: bool) -> bytes:
+        from crossmargin.reports.engine import es_report, es_totals, noted  # noqa: PLC0415
+
+        everyone = self.margins.accounts
+        totals = [] if self.named or len(everyone) == 1 else [es_totals(self.margins, self.by)]
+        names = self.named or (everyone if explain or not totals else ())
+        reports = [es_report(self.margins.of(name), explain=explain) for name in names]
+        return printed(*totals, *reports, *noted(self.notes), plain=plain)
 
 
 def _change_content(
     change: EsChange,
     cube: ScenarioCube,
     by: Grouping,
+    notes: list[str],
     form: Literal["table", "json", "csv"],
     *,
     plain: bool,
 ) -> bytes:
     from crossmargin.reports.documents import frame_bytes  # noqa: PLC0415
-    from crossmargin.reports.engine import change_report  # noqa: PLC0415
+    from crossmargin.reports.engine import change_report, noted  # noqa: PLC0415
 
     if form == "json":
         source = {"as_of": cube.as_of.isoformat(), "cube": cube.key, "data_note": cube.data_note}
-        return _json({"by": by, **change.to_dict(), **source})
+        return _json({"by": by, "notes": notes, **change.to_dict(), **source})
     if form == "csv":
         return frame_bytes(change.to_frame().rename({"account": by}), form)
-    return printed(change_report(change, cube), plain=plain)
+    return printed(change_report(change, cube), *noted(notes), plain=plain)
 
 
 def _json(content: object) -> bytes:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
+from crossmargin.cli.places import CUBE, SCENARIOS
 from crossmargin.errors import BadRecord, InputError
 
 if TYPE_CHECKING:
@@ -19,12 +21,12 @@ if TYPE_CHECKING:
     from crossmargin.models.market import Market
     from crossmargin.models.revaluation.cube import ScenarioCube
     from crossmargin.models.revaluation.snapshot import Snapshot
+    from crossmargin.models.scenarios.build import ScenarioSettings
     from crossmargin.models.scenarios.scenario_set import ScenarioSet
     from crossmargin.reports.engine import Stage
 
 __all__ = [
-    "CUBE",
-    "SCENARIOS",
+    "Built",
     "Grouping",
     "Method",
     "Run",
@@ -35,14 +37,24 @@ __all__ = [
     "last_day",
     "load_market",
     "margins_by",
-    "require_places",
     "rows_read",
+    "scenarios_of",
     "set_size",
 ]
 
 Method = Literal["fhs", "historical", "stress", "blend"]
 Grouping = Literal["account", "owner", "participant"]
-SCENARIOS, CUBE = "scenarios.set", "cube"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What was made from a market; ``findings`` are those of the histories, ``stored`` says of the cube."""
+
+    findings: pl.DataFrame
+    snapshot: Snapshot
+    scenarios: ScenarioSet
+    cube: ScenarioCube
+    stored: bool
 
 
 class Run:
@@ -104,9 +116,9 @@ def last_day(market: Market) -> date:
 
 
 def chosen_settings(
-    market: Market, method: Method, path: Path | None, stress_factor: str | None
+    market: Market, day: date, method: Method, path: Path | None, stress_factor: str | None
 ) -> EngineSettings:
-    """Return the settings of a file, or those of the method.
+    """Return the settings of a file, or those of the method, for scenarios from a day.
 
     Raises
     ------
@@ -115,7 +127,7 @@ def chosen_settings(
     """
     from crossmargin.formats.scenario_settings import engine_settings, read_engine_settings  # noqa: PLC0415
 
-    factor = stress_factor or _index_factor(market)
+    factor = stress_factor or _index_factor(market, day)
     chosen = read_engine_settings(path, method, factor) if path else engine_settings(method, factor)
     used = {getattr(part.selection, "factor", None) for part in chosen.scenarios.parts}
     if stress_factor is not None and stress_factor not in used:
@@ -126,83 +138,86 @@ def chosen_settings(
     return chosen
 
 
-def _index_factor(market: Market) -> str:
-    """Return the spot of the index with most prices; without an index, of the underlying with most."""
+def _index_factor(market: Market, day: date) -> str:
+    """Return the spot of the index with most prices up to a day; without an index, of the underlying."""
     import polars as pl  # noqa: PLC0415
 
-    counts = market["prices"].group_by("underlying").len("prices")
+    counts = market["prices"].filter(pl.col("date") <= day).group_by("underlying").len("prices")
     priced = market["underlyings"].join(counts, on="underlying")
     order = [pl.col("kind") == "index", pl.col("prices"), pl.col("underlying")]
     ranked = priced.sort(order, descending=[True, True, False])["underlying"]
     return f"spot:{ranked[0]}" if len(ranked) else "spot:none"
 
 
-def built(
-    run: Run, market: Market, day: date, settings: EngineSettings, out: Path | None
-) -> tuple[pl.DataFrame, Snapshot, ScenarioSet, ScenarioCube]:
-    """Return findings, marks, scenarios and cube, timed; a stored cube of the same key is opened, not made."""
-    from crossmargin.models.revaluation.cube import cube_key, make_cube  # noqa: PLC0415
-    from crossmargin.models.revaluation.snapshot import make_snapshot  # noqa: PLC0415
+def scenarios_of(
+    run: Run, market: Market, day: date, rules: ScenarioSettings
+) -> tuple[pl.DataFrame, ScenarioSet]:
+    """Return the findings of the histories and the scenarios, timed."""
     from crossmargin.models.scenarios.build import scenarios_from_histories  # noqa: PLC0415
     from crossmargin.models.scenarios.histories import make_histories  # noqa: PLC0415
-    from crossmargin.store.cubes import open_cube, stored_key  # noqa: PLC0415
 
-    rules, revaluation = settings.scenarios, settings.revaluation
     histories = run.stage(
         "check histories",
         lambda: make_histories(market, day, rules.rules),
         lambda made: (f"{made.days.size:,} days × {len(made.factors):,} factors", made.returns.nbytes),
     )
     scenarios = run.stage("make scenarios", lambda: scenarios_from_histories(histories, rules), set_size)
+    return histories.findings, scenarios
+
+
+def built(run: Run, market: Market, day: date, settings: EngineSettings, out: Path | None) -> Built:
+    """Make findings, marks, scenarios and cube, timed; a whole cube of the same key in ``out`` is opened."""
+    from crossmargin.models.revaluation.cube import cube_key, make_cube  # noqa: PLC0415
+    from crossmargin.models.revaluation.snapshot import make_snapshot  # noqa: PLC0415
+
+    revaluation = settings.revaluation
+    findings, scenarios = scenarios_of(run, market, day, settings.scenarios)
     snapshot = run.stage(
         "take marks",
         lambda: make_snapshot(market, day, stale_days=revaluation.stale_days),
         lambda made: (f"{len(made.instruments):,} instruments", int(made.instruments.estimated_size())),
     )
-    known = out is not None and stored_key(out / CUBE) == cube_key(snapshot, scenarios, revaluation)
-    if known:
-        assert out is not None
-        cube = run.stage("open cube, unchanged", lambda: open_cube(out / CUBE), cube_size)
-    else:
-        cube = run.stage("revalue", lambda: make_cube(snapshot, scenarios, revaluation), cube_size)
-    return histories.findings, snapshot, scenarios, cube
+    key = cube_key(snapshot, scenarios, revaluation)
+    stored = None if out is None else _stored_cube(run, out / CUBE, key)
+    cube = stored or run.stage("revalue", lambda: make_cube(snapshot, scenarios, revaluation), cube_size)
+    return Built(findings, snapshot, scenarios, cube, stored=stored is not None)
 
 
-def require_places(market: Path, out: Path | None, findings: Path | None) -> None:
-    """Refuse places that could not be written, before anything is made for them."""
-    bad = []
-    if out is not None and out.exists() and not out.is_dir():
-        bad.append(("--out", out, "a folder, or nothing yet"))
-    if findings is not None and (findings.is_dir() or not _will_be_there(findings.resolve().parent, out)):
-        bad.append(("--findings", findings, "a file in a folder that is there"))
-    for flag, path in (("--out", out), ("--findings", findings)):
-        if path is not None and path.resolve().is_relative_to(market.resolve()):
-            bad.append((flag, path, "outside of the market folder, which holds nothing else"))
-    if bad:
-        raise InputError(
-            BadRecord(file=flag, line=0, field="", value=str(path), rule=rule) for flag, path, rule in bad
-        )
+def _stored_cube(run: Run, folder: Path, key: str) -> ScenarioCube | None:
+    """Return the stored cube of a key, None where there is none or it is not what was written."""
+    from crossmargin.store.cubes import open_cube, stored_key  # noqa: PLC0415
+
+    def opened() -> ScenarioCube | None:
+        try:
+            return open_cube(folder, verify=True)
+        except (InputError, OSError):
+            return None
+
+    if stored_key(folder) != key:
+        return None
+    cube: ScenarioCube | None = run.stage(
+        "verify stored cube",
+        opened,
+        lambda found: ("damaged: is made anew", 0) if found is None else cube_size(found),
+    )
+    return cube
 
 
-def _will_be_there(folder: Path, out: Path | None) -> bool:
-    return folder.is_dir() or (out is not None and folder == out.resolve())
-
-
-def keep(run: Run, scenarios: ScenarioSet, cube: ScenarioCube, out: Path) -> None:
-    """Write scenario set and cube into a folder; a cube that is there already is left as it is."""
+def keep(run: Run, made: Built, out: Path) -> None:
+    """Write scenario set and cube into a folder; a cube that was opened there is left as it is."""
     from crossmargin.formats.scenario_files import write_scenarios  # noqa: PLC0415
-    from crossmargin.store.cubes import stored_key, write_cube  # noqa: PLC0415
+    from crossmargin.store.cubes import write_cube  # noqa: PLC0415
 
     out.mkdir(parents=True, exist_ok=True)
     run.stage(
         "write scenarios",
-        lambda: write_scenarios(scenarios, out / SCENARIOS),
+        lambda: write_scenarios(made.scenarios, out / SCENARIOS),
         lambda _: (SCENARIOS, (out / SCENARIOS).stat().st_size),
     )
-    if stored_key(out / CUBE) != cube.key:
+    if not made.stored:
         run.stage(
             "write cube",
-            lambda: write_cube(cube, out / CUBE),
+            lambda: write_cube(made.cube, out / CUBE),
             lambda _: (CUBE, sum(file.stat().st_size for file in (out / CUBE).iterdir())),
         )
 

@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING, Final
 from crossmargin.errors import BadRecord, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crossmargin.models.market import Market
     from crossmargin.models.revaluation.new_series import NewSeries
 
-__all__ = ["read_trades"]
+__all__ = ["read_trades", "require_cleared"]
 
 SERIES: Final = re.compile(
-    r"(?P<underlying>[^/]+)/(?P<expiry>\d{4}-\d{2}-\d{2})/(?P<strike>\d+(\.\d+)?)/(?P<right>[CP])"
+    r"(?P<underlying>[^/]+)/(?P<expiry>[0-9]{4}-[0-9]{2}-[0-9]{2})/(?P<strike>[0-9]+(\.[0-9]+)?)/(?P<right>[CP])"
 )
-TRADE: Final = re.compile(r"(?P<code>.+):(?P<quantity>[+-]?\d{1,12})")
+STRIKE: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
+TRADE: Final = re.compile(r"(?P<code>.+):(?P<quantity>[+-]?[0-9]{1,12})")
 
 
 def read_trades(texts: list[str]) -> list[tuple[str | NewSeries, int]]:
@@ -27,20 +31,31 @@ def read_trades(texts: list[str]) -> list[tuple[str | NewSeries, int]]:
     InputError
         Listing every text that is no trade.
     """
-    trades, bad = [], []
-    for text in texts:
-        found = TRADE.fullmatch(text)
-        rule = "CODE:QTY, with a whole number of at most 12 digits"
-        try:
-            if found:
-                trades.append((_instrument(found["code"]), int(found["quantity"])))
-        except ValueError:
-            found, rule = None, "an expiry that is a day"
-        if found is None:
-            bad.append(BadRecord(file="--trade", line=0, field="", value=text, rule=rule))
-    if bad:
+    if bad := [
+        BadRecord(file="--trade", line=0, field="", value=text, rule=rule)
+        for text in texts
+        if (rule := _broken_rule(text))
+    ]:
         raise InputError(bad)
-    return trades
+    found = [text.rpartition(":") for text in texts]
+    return [(_instrument(code), int(quantity)) for code, _, quantity in found]
+
+
+def _broken_rule(text: str) -> str:
+    """Return the rule that a text breaks, nothing where it is a trade."""
+    found = TRADE.fullmatch(text)
+    if found is None:
+        return "CODE:QTY, with a whole number of at most 12 digits"
+    terms = SERIES.fullmatch(found["code"])
+    if terms is None:
+        return ""
+    if not STRIKE.fullmatch(terms["strike"]):
+        return "a strike of at most 12 digits before the point and 6 behind it"
+    try:
+        date.fromisoformat(terms["expiry"])
+    except ValueError:
+        return "an expiry that is a day"
+    return ""
 
 
 def _instrument(code: str) -> str | NewSeries:
@@ -51,3 +66,29 @@ def _instrument(code: str) -> str | NewSeries:
         return code
     expiry, strike = date.fromisoformat(terms["expiry"]), float(terms["strike"])
     return NewSeries(terms["underlying"], expiry, strike, "C" if terms["right"] == "C" else "P")
+
+
+def require_cleared(market: Market, account: str, trades: Sequence[tuple[str | NewSeries, int]]) -> None:
+    """Refuse trades that no position of the account could come from.
+
+    A listed instrument is cleared by its house; one that is not listed by the houses with options on the
+    underlying. What the market does not know at all is passed over.
+
+    Raises
+    ------
+    InputError
+        Listing every trade in what another house clears.
+    """
+    house = dict(market["accounts"].select("account", "house").iter_rows())[account]
+    options = market["instruments"].filter(kind="option")
+    bad = []
+    for trade, _ in trades:
+        if isinstance(trade, str):
+            code, homes = trade, market["instruments"].filter(instrument=trade)["house"]
+        else:
+            code, homes = trade.code, options.filter(underlying=trade.underlying)["house"]
+        if len(homes) and house not in homes:
+            rule = f"cleared by the account's house, {house}"
+            bad.append(BadRecord(file="--trade", line=0, field="", value=code, rule=rule))
+    if bad:
+        raise InputError(bad)

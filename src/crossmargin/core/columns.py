@@ -36,6 +36,7 @@ __all__ = [
     "require_range",
     "require_rates",
     "require_size",
+    "require_within",
     "without_negative_zero",
 ]
 
@@ -372,6 +373,39 @@ def require_size(value: int, name: str, low: int, high: int) -> None:
     """
     if not low <= value <= high:
         raise InputError([_bad_column(name, "", str(value), f"from {low:,} to {high:,}")])
+
+
+def require_within(settings: object, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse settings with a number outside its range, or with something else in its place.
+
+    Parameters
+    ----------
+    settings : object
+        Whose attributes are looked at.
+    ranges : mapping of str to (low, high)
+        Attribute → lowest and highest value. Where both are whole numbers (``int``), so is the value.
+
+    Raises
+    ------
+    InputError
+        Listing all of them: NaN, a truth value, text and nothing are no numbers.
+    """
+    name = type(settings).__name__
+    if bad := [
+        BadRecord(file=name, line=0, field=field, value=str(getattr(settings, field)), rule=rule)
+        for field, (low, high) in ranges.items()
+        if (rule := _broken_range(getattr(settings, field), low, high))
+    ]:
+        raise InputError(bad)
+
+
+def _broken_range(value: object, low: float, high: float) -> str:
+    """Return the rule that a value breaks, empty where it keeps within."""
+    whole = isinstance(low, int) and isinstance(high, int)
+    kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
+    if isinstance(value, kinds) and not isinstance(value, bool) and low <= value <= high:
+        return ""
+    return f"a {'whole ' if whole else ''}number from {low:,} to {high:,}"
 
 
 def require_date(value: date, name: str) -> date:

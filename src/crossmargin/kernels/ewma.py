@@ -32,7 +32,7 @@ def ewma_variances(
     returns : ndarray of float64, shape (days, factors)
         Finite where valid; elsewhere not looked at.
     valid : ndarray of bool, shape (days, factors)
-        Which returns count.
+        Which returns count; not the zeros of days on which nothing could move.
     decay : float
         Weight of the past, above 0 and below 1.
     warm_up_days : int

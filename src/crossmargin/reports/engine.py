@@ -21,13 +21,26 @@ if TYPE_CHECKING:
     from crossmargin.models.expected_shortfall.margin import EsMargins
     from crossmargin.models.expected_shortfall.result import EsMargin
     from crossmargin.models.expected_shortfall.what_if import EsChange
+    from crossmargin.models.hkscc.parameters import HksccParameters
     from crossmargin.models.revaluation.cube import ScenarioCube
     from crossmargin.models.scenarios.scenario_set import ScenarioSet
 
-__all__ = ["Stage", "build_report", "change_report", "es_report", "es_totals"]
+__all__ = [
+    "Stage",
+    "all_findings",
+    "build_report",
+    "change_report",
+    "es_report",
+    "es_totals",
+    "noted",
+    "rpf01_report",
+]
 
 LARGEST: Final = 20
 """Accounts that a table of many shows."""
+
+FIRST: Final = 5
+"""Names that a line of many shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +79,71 @@ def build_report(
         _part_table(scenarios),
         _counted_table("Found in the histories", found),
         _counted_table("Found in marks and volatilities", _counted(cube.findings, "subject")),
+        _left_out(scenarios),
         Text(f"{scenarios.method}; as of {scenarios.as_of}; cube {cube.key[:12]}.", "dim"),
     )
+
+
+def rpf01_report(
+    stages: Sequence[Stage],
+    scenarios: ScenarioSet,
+    parameters: HksccParameters,
+    histories: pl.DataFrame,
+    data_note: str,
+) -> RenderableType:
+    """Return what a risk parameter file was made from, what is in it, and what was found on the way.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+        In order.
+    scenarios : ScenarioSet
+        What the file's returns are.
+    parameters : HksccParameters
+        What was written.
+    histories : DataFrame
+        Findings of the histories.
+    data_note : str
+        What the market says of itself.
+    """
+    return Group(
+        *note(data_note),
+        _stage_table(stages),
+        _part_table(scenarios),
+        _counted_table("Found in the histories", _counted(histories, "factor")),
+        _left_out(scenarios),
+        _names("Instruments with a flat rate", parameters.flat_rate["instrument"].to_list()),
+        Text(f"{scenarios.method}; as of {scenarios.as_of}.", "dim"),
+    )
+
+
+def all_findings(histories: pl.DataFrame, instruments: pl.DataFrame) -> pl.DataFrame:
+    """Return findings of the histories, then those of marks and volatilities, in one table.
+
+    Parameters
+    ----------
+    histories : DataFrame
+        ``factor``, ``date``, ``kind``, ``value``, ``action``.
+    instruments : DataFrame
+        ``subject``, ``kind``, ``action``; the subject stands under ``factor``, date and value are null.
+    """
+    return pl.concat([histories, instruments.rename({"subject": "factor"})], how="diagonal")
+
+
+def noted(notes: Sequence[str]) -> list[RenderableType]:
+    """Return a line for each note."""
+    return [Text(f"Note: {text}.", "yellow") for text in notes]
+
+
+def _left_out(scenarios: ScenarioSet) -> RenderableType:
+    codes = dict(scenarios.settings).get("left out", "")
+    return _names("Risk factors left out for short histories", codes.split(", ") if codes else [])
+
+
+def _names(title: str, names: Sequence[str]) -> RenderableType:
+    """Return how many there are, and the first of them."""
+    shown = ", ".join(names[:FIRST]) + (", …" if len(names) > FIRST else "")
+    return Text(f"{title}: {len(names):,} ({shown})" if names else f"{title}: none")
 
 
 def _stage_table(stages: Sequence[Stage]) -> Table:

@@ -29,11 +29,12 @@ from crossmargin.models.revaluation.settings import RevaluationSettings
 from crossmargin.models.scenarios.scenario_set import ScenarioPart
 from crossmargin.store.row_blocks import open_rows, verify_rows, write_rows
 
-__all__ = ["open_cube", "stored_key", "write_cube"]
+__all__ = ["is_replaceable", "open_cube", "stored_key", "write_cube"]
 
 FORMAT: Final = "crossmargin-cube"
 VERSION: Final = 1
 TABLES: Final = ("instruments", "findings")
+FILES: Final = {"cube.json", "pnl.rows", "scales.rows", *(f"{name}.parquet" for name in TABLES)}
 
 
 class _Part(BaseModel):
@@ -66,8 +67,17 @@ class _Description(BaseModel):
 
 
 def write_cube(cube: ScenarioCube, folder: str | Path) -> None:
-    """Write a cube into a folder of its own, which takes its name when all of it is written."""
+    """Write a cube into a folder of its own, which takes its name when all of it is written.
+
+    Raises
+    ------
+    InputError
+        If something else than a cube stands there.
+    """
     target = Path(folder).resolve()
+    if not is_replaceable(target):
+        rule = "nothing yet, or a folder with a cube and nothing else"
+        raise _refused(target, "", target.name, rule)
     target.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
@@ -83,6 +93,13 @@ def write_cube(cube: ScenarioCube, folder: str | Path) -> None:
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
+
+
+def is_replaceable(folder: Path) -> bool:
+    """Say whether a cube may take the place of what stands there: nothing, or no file but those of a cube."""
+    if not folder.is_dir():
+        return not folder.exists()
+    return {entry.name for entry in folder.iterdir()} <= FILES
 
 
 def _write_into(cube: ScenarioCube, folder: Path) -> None:

@@ -124,8 +124,7 @@ def es_margins(positions: FrameInput, cube: ScenarioCube, settings: EsSettings |
         Listing every position that is bad or has no scenarios.
     """
     if settings is None:
-        carried = anti_procyclical_of(cube.scenario_settings)
-        settings = EsSettings(buffer=carried.buffer_rate * (1.0 - carried.buffer_drawn))
+        settings = EsSettings(buffer=anti_procyclical_of(cube.scenario_settings).buffer)
     book = es_book(positions, cube)
     tails = np.array([part.tail_count for part in cube.parts], np.int64)
     shortfalls = account_tails(

@@ -45,7 +45,8 @@ class NewSeries:
     @property
     def code(self) -> str:
         """One text for it: ``underlying/expiry/strike/right``."""
-        return f"{self.underlying}/{self.expiry.isoformat()}/{self.strike:g}/{self.right}"
+        strike = f"{self.strike:.10f}".rstrip("0").rstrip(".")
+        return f"{self.underlying}/{self.expiry.isoformat()}/{strike}/{self.right}"
 
 
 def series_pair(

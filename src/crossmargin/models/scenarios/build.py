@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from crossmargin.core.columns import require_choice
+from crossmargin.core.columns import require_choice, require_within
 from crossmargin.core.tails import tail_count
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.models.scenarios.filtered import filtered_returns, floor_days_available
 from crossmargin.models.scenarios.histories import make_histories
-from crossmargin.models.scenarios.history_rules import HistoryRules, require_within, settings_of
+from crossmargin.models.scenarios.history_rules import HistoryRules, settings_of
 from crossmargin.models.scenarios.part_rules import AntiProcyclical, PartRules
-from crossmargin.models.scenarios.scenario_set import ScenarioPart, ScenarioSet
+from crossmargin.models.scenarios.scenario_set import ScenarioPart, ScenarioSet, bad_part_names
 from crossmargin.models.scenarios.selection import compounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import date
 
     from crossmargin.models.market import Market
@@ -47,6 +47,11 @@ class ScenarioSettings:
         What to do with a factor that lacks a return on a day that is needed.
     anti_procyclical : AntiProcyclical
         Buffer, stressed part, floor of volatility.
+
+    Raises
+    ------
+    InputError
+        If a choice is none, the horizon is out of range, or two parts have one name.
     """
 
     parts: tuple[PartRules, ...]
@@ -60,6 +65,8 @@ class ScenarioSettings:
         require_choice(self.horizon_method, "horizon_method", ("overlapping", "square root"))
         require_choice(self.short_histories, "short_histories", ("leave out", "refuse"))
         require_within(self, {"horizon_days": (1, 250)})
+        names = [part.name for part in self.anti_procyclical.applied(self.parts)]
+        _refuse_parts(bad_part_names(names))
 
     @property
     def window_days(self) -> int:
@@ -71,6 +78,13 @@ class ScenarioSettings:
         own = [(name, str(getattr(self, name))) for name in ("horizon_method", "short_histories")]
         parts = [pair for part in self.anti_procyclical.applied(self.parts) for pair in _described(part)]
         return (*own, *self.anti_procyclical.settings(), *parts, *settings_of(self.rules, "history"))
+
+
+def _refuse_parts(bad: Iterable[tuple[str, str]]) -> None:
+    if records := [
+        BadRecord(file="scenarios", line=0, field="parts", value=value, rule=rule) for value, rule in bad
+    ]:
+        raise InputError(records)
 
 
 def _described(part: PartRules) -> Iterator[tuple[str, str]]:
@@ -97,14 +111,15 @@ def build_scenarios(market: Market, as_of: date, settings: ScenarioSettings) -> 
     Raises
     ------
     InputError
-        If the histories are refused (``make_histories``), are too short for a part, or leave no factor;
-        if a scaled move loses more than everything (simple returns only).
+        If there is no part; if the histories are refused (``make_histories``), are too short for a part, or
+        leave no factor; if a scaled move loses more than everything (simple returns only).
     """
     return scenarios_from_histories(make_histories(market, as_of, settings.rules), settings)
 
 
 def scenarios_from_histories(histories: Histories, settings: ScenarioSettings) -> ScenarioSet:
     """Make scenarios of checked histories; see ``build_scenarios``."""
+    _refuse_parts([] if settings.parts else [("none", "at least one part")])
     parts = settings.anti_procyclical.applied(settings.parts)
     ends = [part.selection.last_days(histories, settings.window_days) for part in parts]
     used = [_window_rows(rows, settings.window_days) for rows in ends]
@@ -141,10 +156,10 @@ def _window_rows(ends: Int64[np.ndarray, " scenarios"], window_days: int) -> Int
 def _long_enough(
     histories: Histories, part: PartRules, rows: Int64[np.ndarray, " rows"]
 ) -> Bool[np.ndarray, " factors"]:
-    """Return which factors have every return that a part needs, and those that start its volatility."""
+    """Return which factors have every return that a part needs, and enough that count to start its volatility."""
     complete = histories.valid[rows].all(axis=0)
     if part.filtering:
-        before = histories.valid[: rows[0]].sum(axis=0)
+        before = histories.counted[: rows[0]].sum(axis=0)
         complete &= before >= part.filtering.warm_up_days
     return complete
 

@@ -53,6 +53,9 @@ class Histories:
         Where there is a return that may be used.
     proxied : ndarray of bool, shape (days, factors)
         Where it comes from a proxy.
+    stale : ndarray of bool, shape (days, factors)
+        Where a return tells nothing of volatility: there was no price that day, or it is one of
+        ``rules.stale_days`` or more unchanged days in a row, days without a price among them.
     findings : DataFrame
         See ``FINDING_SCHEMA`` and ``FINDING_KINDS``.
     rules : HistoryRules
@@ -66,6 +69,7 @@ class Histories:
     returns: Float64[np.ndarray, "days factors"]
     valid: Bool[np.ndarray, "days factors"]
     proxied: Bool[np.ndarray, "days factors"]
+    stale: Bool[np.ndarray, "days factors"]
     findings: pl.DataFrame
     rules: HistoryRules
 
@@ -73,6 +77,11 @@ class Histories:
     def columns(self) -> dict[str, int]:
         """Column of each factor by its code."""
         return {factor.code: column for column, factor in enumerate(self.factors)}
+
+    @cached_property
+    def counted(self) -> Bool[np.ndarray, "days factors"]:
+        """Where a return counts for volatility: it is valid and not stale."""
+        return self.valid & ~self.stale
 
     @property
     def multiplies(self) -> Float64[np.ndarray, " factors"]:
@@ -82,9 +91,9 @@ class Histories:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 over days, factors, returns and where they hold."""
+        """SHA-256 over days, factors, returns, where they hold and where they are stale."""
         digest = hashlib.sha256(repr((self.as_of.isoformat(), self.factors, self.rules)).encode())
-        for array in (self.days, self.returns, self.valid):
+        for array in (self.days, self.returns, self.valid, self.stale):
             digest.update(np.ascontiguousarray(array).view(np.uint8).data)
         return digest.hexdigest()
 
@@ -108,8 +117,8 @@ def make_histories(market: Market, as_of: date, rules: HistoryRules | None = Non
     Raises
     ------
     InputError
-        If no price is known up to that day, the prices end too early, the calendar is unknown, or
-        something was found that the rules refuse.
+        If ``as_of`` is no date, no price is known up to that day, the prices end too early, the calendar
+        is unknown, or something was found that the rules refuse.
     """
     rules = rules or HistoryRules()
     require_date(as_of, "as_of")
@@ -121,7 +130,8 @@ def make_histories(market: Market, as_of: date, rules: HistoryRules | None = Non
     returns, valid, levels = _on_all_days(raw, moves, rules, log)
     known = market["underlyings"].filter(market["underlyings"]["proxy"].is_not_null())
     proxies = dict(known.select("underlying", "proxy").iter_rows())
-    proxied = fill_from_proxies(raw.factors, proxies, raw.days, returns, valid, rules, log)
+    stale = _stale(moves, raw.days.size, rules.stale_days)
+    proxied = fill_from_proxies(raw.factors, proxies, raw.days, returns, valid, stale, rules, log)
     return Histories(
         as_of=as_of,
         days=raw.days,
@@ -130,6 +140,7 @@ def make_histories(market: Market, as_of: date, rules: HistoryRules | None = Non
         returns=returns,
         valid=valid,
         proxied=proxied,
+        stale=stale,
         findings=log.table(),
         rules=rules,
     )
@@ -217,6 +228,21 @@ def _on_all_days(
         if rules.returns == "simple" and factor.kind != "rate":
             returns[:, column] = np.expm1(returns[:, column])
     return returns, valid, levels
+
+
+def _stale(moves: list[PriceMoves], day_count: int, stale_days: int) -> Bool[np.ndarray, "days factors"]:
+    """Return where nothing shows how much a factor moves: no price that day, or one of many unchanged days."""
+    stale = np.zeros((day_count, len(moves)), np.bool_)
+    for column, series in enumerate(moves):
+        still = np.ones(day_count, np.bool_)
+        still[series.places] = series.returns == 0.0
+        still[: series.places[0] + 1] = False  # no return up to the first price
+        lengths = runs(still)[1]
+        stale[still, column] = np.repeat(lengths >= stale_days, lengths)
+        carried = still.copy()
+        carried[series.places] = False
+        stale[carried, column] = True
+    return stale
 
 
 def _report_gaps(

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from crossmargin.core.columns import require_choice
-from crossmargin.errors import BadRecord, InputError
+from crossmargin.core.columns import require_choice, require_within
 from crossmargin.models.scenarios.scenario_set import FACTOR_KINDS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["HistoryRules", "require_within", "settings_of"]
 
@@ -18,7 +14,7 @@ CHOICES: Final = {
     "returns": ("log", "simple"),
     "missing_days": ("carry", "leave out"),
     "bad_prints": ("drop", "keep", "refuse"),
-    "possible_splits": ("take out", "keep", "refuse"),
+    "possible_splits": ("keep", "take out", "refuse"),
     "ends_early": ("leave out", "refuse"),
     "proxy_method": ("residual", "scaled", "none"),
 }
@@ -34,6 +30,7 @@ RANGES: Final = {
     "end_gap_days": (0, 250),
     "trading_share": (0.0, 1.0),
     "proxy_days_min": (2, 10_000),
+    "proxy_sample_days": (2, 100_000),
     "seed": (0, 2**63 - 1),
 }
 
@@ -57,9 +54,9 @@ class HistoryRules:
         one takes back but for the share ``bad_print_rest`` of it.
     bad_print_move, bad_print_rest : float
         See there; the move is a simple return.
-    possible_splits : {"take out", "keep", "refuse"}
+    possible_splits : {"keep", "take out", "refuse"}
         What to do with a move whose excess ratio, or its inverse, is within ``split_tolerance`` (a
-        fraction) of a whole number from 2 to ``split_ratio_max``.
+        fraction) of a whole number from 2 to ``split_ratio_max``. A true loss of a half looks the same.
     split_tolerance : float
         See there.
     split_ratio_max : int
@@ -70,8 +67,8 @@ class HistoryRules:
     jump_move : float
         Size of a simple return from which it is reported; it is kept.
     stale_days : int
-        From so many unchanged days in a row on they are reported; they are kept, but at the start of a
-        series dropped, together with the move that ends them.
+        From so many unchanged days in a row on they are reported and do not count for volatility; they
+        are kept, but at the start of a series dropped, together with the move that ends them.
     ends_early : {"leave out", "refuse"}
         What to do with a series that has no price on the last ``end_gap_days`` + 1 trading days.
     end_gap_days : int
@@ -84,6 +81,9 @@ class HistoryRules:
         standard deviations; or not.
     proxy_days_min : int
         Common days that a regression needs.
+    proxy_sample_days : int
+        Residuals are drawn from those of so many common days, the first ones; of all there are, where
+        there are fewer.
     seed : int
         Of the drawn residuals.
 
@@ -99,7 +99,7 @@ class HistoryRules:
     bad_prints: str = "drop"
     bad_print_move: float = 0.25
     bad_print_rest: float = 0.1
-    possible_splits: str = "take out"
+    possible_splits: str = "keep"
     split_tolerance: float = 0.025
     split_ratio_max: int = 50
     break_ratio: float = 10.0
@@ -110,6 +110,7 @@ class HistoryRules:
     trading_share: float = 0.5
     proxy_method: str = "residual"
     proxy_days_min: int = 60
+    proxy_sample_days: int = 250
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -118,24 +119,6 @@ class HistoryRules:
         for name, choices in CHOICES.items():
             require_choice(getattr(self, name), name, choices)
         require_within(self, RANGES)
-
-
-def require_within(settings: object, ranges: Mapping[str, tuple[float, float]]) -> None:
-    """Refuse settings with a number outside its range, NaN included.
-
-    Raises
-    ------
-    InputError
-        Listing all of them.
-    """
-    name = type(settings).__name__
-    values = {field: getattr(settings, field) for field in ranges}
-    if bad := [
-        BadRecord(file=name, line=0, field=field, value=str(value), rule=f"from {low:,} to {high:,}")
-        for (field, value), (low, high) in zip(values.items(), ranges.values(), strict=True)
-        if not low <= value <= high
-    ]:
-        raise InputError(bad)
 
 
 def settings_of(settings: object, prefix: str) -> tuple[tuple[str, str], ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from decimal import InvalidOperation
 from typing import TYPE_CHECKING, Final
 
-from crossmargin.core.tails import tail_count
+from crossmargin.core.columns import require_within
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.models.scenarios.filtered import FilteredHistorical
-from crossmargin.models.scenarios.history_rules import require_within
+from crossmargin.models.scenarios.scenario_set import bad_part_names
 from crossmargin.models.scenarios.selection import LookBack
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ __all__ = ["AntiProcyclical", "PartRules", "anti_procyclical_of", "hkscc_parts",
 BUFFER: Final = "anti_procyclical.buffer_rate"
 DRAWN: Final = "anti_procyclical.buffer_drawn"
 
+CONFIDENCE: Final = re.compile(r"0?\.(?=[0-9]*[1-9])[0-9]{1,28}")
+"""Plain digits: ``Decimal`` would take "0.9_9" and digits of other scripts too."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartRules:
@@ -30,7 +33,7 @@ class PartRules:
     Parameters
     ----------
     name : str
-        Of the part.
+        Of the part; see ``bad_part_names``.
     selection : LookBack, StressPeriods or WorstDays
         Which days.
     confidence : str
@@ -40,6 +43,11 @@ class PartRules:
         Share of the margin.
     filtering : FilteredHistorical or None
         How returns are scaled to today's volatility; None leaves them as they were.
+
+    Raises
+    ------
+    InputError
+        Listing a name, a confidence level or a weight that is none.
     """
 
     name: str
@@ -50,17 +58,15 @@ class PartRules:
 
     def __post_init__(self) -> None:
         require_within(self, {"weight": (0.0, 1.0)})
-        if not _is_confidence(self.confidence):
-            value, rule = str(self.confidence)[:40], "a decimal text above 0 and below 1, of few digits"
-            record = BadRecord(file=self.name, line=0, field="confidence", value=value, rule=rule)
-            raise InputError([record])
-
-
-def _is_confidence(text: object) -> bool:
-    try:
-        return isinstance(text, str) and tail_count(text, 1) == 1
-    except (AssertionError, InvalidOperation):
-        return False
+        broken = [("name", name, rule) for name, rule in bad_part_names([self.name])]
+        if not (isinstance(self.confidence, str) and CONFIDENCE.fullmatch(self.confidence)):
+            rule = "a decimal text above 0 and below 1, of few digits"
+            broken.append(("confidence", str(self.confidence)[:40], rule))
+        if broken:
+            raise InputError(
+                BadRecord(file=str(self.name), line=0, field=field, value=value, rule=rule)
+                for field, value, rule in broken
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +95,14 @@ class AntiProcyclical:
         require_within(self, ranges)
 
     @property
+    def buffer(self) -> float:
+        """What is added, as a fraction of the margin: 0.25 for a buffer of 0.25 of which nothing is drawn."""
+        return self.buffer_rate * (1.0 - self.buffer_drawn)
+
+    @property
     def multiplier(self) -> float:
-        """What the expected shortfall is multiplied with: 1.25 for a buffer of 0.25 of which nothing is drawn."""
-        return 1.0 + self.buffer_rate * (1.0 - self.buffer_drawn)
+        """What the expected shortfall is multiplied with: 1 + ``buffer``."""
+        return 1.0 + self.buffer
 
     def applied(self, parts: tuple[PartRules, ...]) -> tuple[PartRules, ...]:
         """Return the parts with the floor in their filters and the stressed part at the end."""

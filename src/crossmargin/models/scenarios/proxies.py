@@ -1,10 +1,14 @@
 """Days before the own history of a spot or a volatility, filled from that of a proxy.
 
 On the days that both have returns of their own, r = a + β × proxy + residual by least squares. A day
-before is filled with β × proxy + a residual drawn from these with replacement, or with the proxy's
-return × the ratio of standard deviations. The constant a is left out: a trend is no risk. What is drawn
-depends on the seed and the underlying's name alone, not on what else is in the market; an underlying's
-spot and volatilities draw the same days where they have equally many in common with the proxy's.
+before is filled with β × proxy + a residual drawn with replacement, or with the proxy's return × the ratio
+of standard deviations. The constant a is left out: a trend is no risk.
+
+A draw depends on the seed, the underlying's name and the filled day alone, not on what else is in the
+market nor on the as-of day; and it is made from a sample that stays, the residuals of a regression on the
+first ``proxy_sample_days`` common days. Once these are known, a day has the same residual whenever it is
+asked for, and margin does not move with the luck of the draw. An underlying's spot and volatilities draw
+the same days where their samples have the same days.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, UInt64
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +31,12 @@ if TYPE_CHECKING:
 __all__ = ["fill_from_proxies", "proxy_columns", "regression"]
 
 PROXIED_KINDS: Final = ("spot", "volatility")
+
+WORDS: Final = 4
+"""Random words that Philox makes of one count."""
+
+COUNT_OF_DAY_0: Final = 2**40
+"""Count of 1970-01-01, so that earlier days have one above 0 too."""
 
 
 def regression(
@@ -62,6 +72,7 @@ def fill_from_proxies(
     days: Days,
     returns: Float64[np.ndarray, "days factors"],
     valid: Bool[np.ndarray, "days factors"],
+    stale: Bool[np.ndarray, "days factors"],
     rules: HistoryRules,
     log: FindingLog,
 ) -> Bool[np.ndarray, "days factors"]:
@@ -73,10 +84,10 @@ def fill_from_proxies(
         Columns.
     proxies : mapping of str to str
         Underlying → its proxy. A proxy helps with its own returns only, not with filled ones.
-    days, returns, valid : ndarray
-        See ``Histories``; ``returns`` and ``valid`` are changed.
+    days, returns, valid, stale : ndarray
+        See ``Histories``; all but ``days`` are changed. A filled day is stale where the proxy's is.
     rules : HistoryRules
-        Method, least number of common days and seed.
+        Method, least number of common days, size of the sample and seed.
     log : FindingLog
         Gets one finding a factor.
     """
@@ -88,16 +99,19 @@ def fill_from_proxies(
         gap[:1] = False  # the first day has no return in any series
         if not gap.any():
             continue
-        both = own_valid[:, column] & own_valid[:, model] if model is not None else np.zeros_like(gap)
+        known = own_valid[:, model] if model is not None else np.zeros_like(gap)
+        both = own_valid[:, column] & known
+        gap &= known
         first = np.argmax(own_valid[:, column])
         mine = days[first : first + 1]
-        if model is None or both.sum() < rules.proxy_days_min or rules.proxy_method == "none":
+        helps = both.sum() >= rules.proxy_days_min and rules.proxy_method != "none"
+        if model is None or not helps or not gap.any():
             log.add(factor.code, "no proxy", mine, np.array([both.sum()]), "left short")
             continue
-        gap &= own_valid[:, model]
         own, proxy = returns[both, column], returns[both, model]
-        beta, moves = _modelled(own, proxy, returns[gap, model], factor.name, rules)
+        beta, moves = _modelled(own, proxy, returns[gap, model], days[gap], factor.name, rules)
         returns[gap, column], valid[gap, column], filled[gap, column] = moves, True, True
+        stale[gap, column] = stale[gap, model]
         action = f"{gap.sum()} days from {factors[model].code}"
         log.add(factor.code, "proxied", mine, np.array([beta]), action)
     return filled
@@ -107,16 +121,27 @@ def _modelled(
     own: Float64[np.ndarray, " common"],
     proxy: Float64[np.ndarray, " common"],
     before: Float64[np.ndarray, " gap"],
+    days: Days,
     name: str,
     rules: HistoryRules,
 ) -> tuple[float, Float64[np.ndarray, " gap"]]:
-    beta, residuals = regression(own, proxy)
     if rules.proxy_method == "scaled":
         beta = _deviation(own) / _deviation(proxy) if _deviation(proxy) > 0 else 0.0
         return beta, beta * before
+    beta, _ = regression(own, proxy)
+    sample = slice(rules.proxy_sample_days)
+    _, residuals = regression(own[sample], proxy[sample])
+    return beta, beta * before + residuals[_draws(rules.seed, name, days) % np.uint64(residuals.size)]
+
+
+def _draws(seed: int, name: str, days: Days) -> UInt64[np.ndarray, " days"]:
+    """Return a random word of each day, which nothing but the seed, the name and the day decide."""
     stream = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-    rng = np.random.default_rng([rules.seed, stream])
-    return beta, beta * before + residuals[rng.integers(0, residuals.size, before.size)]
+    numbers = days.astype("datetime64[D]").astype(np.int64)
+    first = int(numbers.min())
+    bits = np.random.Philox(key=np.array([seed, stream], np.uint64), counter=COUNT_OF_DAY_0 + first)
+    words: UInt64[np.ndarray, " words"] = bits.random_raw(WORDS * (int(numbers.max()) - first + 1))
+    return words[::WORDS][numbers - first]
 
 
 def _deviation(values: Float64[np.ndarray, " n"]) -> float:

@@ -13,14 +13,17 @@ from jaxtyping import Float64, Int64
 from crossmargin.errors import BadRecord, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import date
 
-__all__ = ["FACTOR_KINDS", "RiskFactor", "ScenarioPart", "ScenarioSet"]
+__all__ = ["FACTOR_KINDS", "RiskFactor", "ScenarioPart", "ScenarioSet", "bad_part_names"]
 
 ROUNDING = 1e-12  # of a sum of a few weights
 
 FACTOR_KINDS: Final = ("spot", "volatility", "rate", "exchange_rate")
+
+RESERVED_NAMES: Final = ("requirement", "account", "currency", "owner", "participant")
+"""Columns of a table of margins beside those of the parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class ScenarioPart:
     Parameters
     ----------
     name : str
-        For example "filtered historical" or "stress".
+        For example "filtered historical" or "stress"; see ``bad_part_names``.
     start, stop : int
         Scenarios from and up to.
     tail_count : int
@@ -107,8 +110,8 @@ class ScenarioSet:
     Raises
     ------
     InputError
-        If a move is not finite, a spot or volatility loses more than everything, a factor stands twice,
-        or the parts do not cover the scenarios.
+        If a move is not finite, a spot or volatility loses more than everything, a factor or the name of
+        a part stands twice, or the parts do not cover the scenarios.
     """
 
     as_of: date
@@ -147,6 +150,8 @@ class ScenarioSet:
             if part.start != start or not 1 <= part.tail_count <= part.size:
                 rule = "starts where the part before ends; a tail of 1 to all of its scenarios"
                 yield _bad(part.start, "part", part.name, rule)
+        for name, rule in bad_part_names([part.name for part in self.parts]):
+            yield _bad(0, "part", name, rule)
         if edges[-1] != len(self.labels):
             yield _bad(edges[-1], "parts", str(edges[-1]), f"parts of {len(self.labels)} scenarios in all")
         if abs(sum(part.weight for part in self.parts) - 1.0) > ROUNDING:
@@ -193,6 +198,21 @@ class ScenarioSet:
         digest = hashlib.sha256(repr((described, self.settings, self.input_hash)).encode())
         digest.update(np.ascontiguousarray(self.moves).data)
         return digest.hexdigest()
+
+
+def bad_part_names(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each name that no part of a set may have, and the rule that it breaks.
+
+    A part is a column of the table of margins, with "_" for blanks: its name is no other column's.
+    """
+    seen: set[str] = set()
+    for name in names:
+        column = str(name).replace(" ", "_")
+        if not isinstance(name, str) or not name or column in RESERVED_NAMES:
+            yield str(name), f"the name of a part, and none of {', '.join(RESERVED_NAMES)}"
+        elif column in seen:
+            yield name, "stands once among the parts, blanks read as _"
+        seen.add(column)
 
 
 def _bad(scenario: int, field: str, value: str, rule: str) -> BadRecord:

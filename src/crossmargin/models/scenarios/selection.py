@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from crossmargin.core.columns import require_within
 from crossmargin.errors import BadRecord, InputError
-from crossmargin.models.scenarios.history_rules import require_within
 
 if TYPE_CHECKING:
     from datetime import date
