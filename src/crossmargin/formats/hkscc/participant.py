@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from crossmargin.core.files import whole_file
 from crossmargin.errors import BadRecord, InputError
-from crossmargin.formats.files import whole_file
 from crossmargin.formats.toml_files import read_toml, shown
 from crossmargin.models.hkscc.participant import HksccParticipant
 from crossmargin.parameters.loading import set_in_force

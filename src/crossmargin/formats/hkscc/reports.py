@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from crossmargin.formats.files import whole_file
+from crossmargin.core.files import whole_file
 from crossmargin.formats.records import AMOUNT_MAX, Field, read_table
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import IO, TYPE_CHECKING, Final
 
 import numpy as np
 
+from crossmargin.core.files import whole_file
 from crossmargin.errors import BadRecord, InputError
-from crossmargin.formats.files import whole_file
 from crossmargin.formats.hkscc.rpf01_layout import HEADER, MEASURE, TABLE_HEADING, TABLE_NAMES
 from crossmargin.formats.records import CODE, decimal_text
 from crossmargin.kernels.decimal_rows import DECIMALS_MAX, format_decimal_rows

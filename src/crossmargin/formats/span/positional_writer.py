@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from crossmargin.core.files import whole_file
 from crossmargin.errors import BadRecord, InputError
-from crossmargin.formats.files import whole_file
 from crossmargin.formats.span.layout import PRODUCT_GROUPS
 from crossmargin.formats.span.positional import parse_positional
 from crossmargin.formats.span.positional_records import CURRENCY_BYTES

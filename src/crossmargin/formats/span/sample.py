@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from crossmargin.formats.files import whole_file
+from crossmargin.core.files import whole_file
 from crossmargin.formats.span.positional_writer import write_positional
 from crossmargin.formats.span.positions import FIELDS
 from crossmargin.formats.span.xml_writer import write_spn

@@ -9,8 +9,8 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from crossmargin.core.files import whole_file
 from crossmargin.errors import InputError
-from crossmargin.formats.files import whole_file
 from crossmargin.formats.span.xml_checks import FAMILY_TYPES, unwritable
 
 if TYPE_CHECKING:

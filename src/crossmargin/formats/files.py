@@ -1,5 +1,0 @@
-"""Files as wholes, see ``core.files``."""
-
-from crossmargin.core.files import whole_file
-
-__all__ = ["whole_file"]
