@@ -124,7 +124,7 @@ def _long_table(market: Market, kind: str, as_of: date) -> pl.DataFrame:
 def _candidate_days(calendar: str, priced: pl.Series) -> Days:
     """Return every day with a price, and every scheduled one between the first and the last of them."""
     dates = priced.unique().sort().to_numpy()
-    span = np.arange(dates[0], dates[-1] + 1)
+    span = np.arange(dates[0], dates[-1] + np.timedelta64(1, "D"))
     _, scheduled = scheduled_days(calendar, span)
     return np.union1d(dates, span[scheduled])
 
