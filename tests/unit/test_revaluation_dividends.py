@@ -13,7 +13,6 @@ from crossmargin.errors import InputError
 from crossmargin.kernels.american_boundary import boundary_prices, boundary_rule
 from crossmargin.models.revaluation.dividends import (
     Dividends,
-    calls_before_ex_dates,
     escrowed_income,
     present_values,
 )
@@ -81,10 +80,7 @@ def test_prices_are_as_near_to_finite_differences_as_the_docstring_says(grid):
             ]
         )
         off[side] = np.abs(prices - exact) / SPOT
-        if side > 0:
-            dated = calls_before_ex_dates(strikes, volatilities, group, spots, dividends, years, rates)
-            off[0.0] = np.abs(np.maximum(prices, dated) - exact) / SPOT
-    for side, largest, rms in ((1.0, 1.1e-2, 1.9e-3), (0.0, 1.1e-2, 1.8e-3), (-1.0, 1.6e-2, 2.8e-3)):
+    for side, largest, rms in ((1.0, 1.1e-2, 1.9e-3), (-1.0, 1.6e-2, 2.8e-3)):
         assert off[side].max() <= largest
         assert np.sqrt(np.mean(off[side] ** 2)) <= rms
 
@@ -102,21 +98,6 @@ def test_present_values_by_hand():
     expected = [2.0 * math.exp(-0.025) + 3.0 * math.exp(-0.05), 0.0, 0.0]
     np.testing.assert_allclose(values, expected, rtol=1e-15)
     assert escrowed_income(np.full(3, 50.0), dividends, np.ones(3), np.zeros(3))[1] == 0.0
-
-
-def test_a_call_before_ex_dates_is_the_european_one_without_dividends():
-    years, rates, spots, group = np.ones(1), np.array([0.03]), np.array([100.0]), np.zeros(3, dtype=np.int64)
-    strikes, volatilities = np.array([80.0, 100.0, 120.0]), np.full(3, 0.2)
-    none = calls_before_ex_dates(strikes, volatilities, group, spots, schedule([]), years, rates)
-    late = schedule([(1.5, 4.0)])
-    assert (
-        none.tolist()
-        == calls_before_ex_dates(strikes, volatilities, group, spots, late, years, rates).tolist()
-    )
-    soon = schedule([(1e-9, 10.0)])
-    found = calls_before_ex_dates(strikes, volatilities, group, spots, soon, years, rates)
-    assert found[0] == pytest.approx(20.0, abs=1e-4)  # exercised at once, before the dividend
-    assert (found <= none).all()
 
 
 def test_bad_dividends_are_all_named():
