@@ -102,6 +102,9 @@ MARKET_SCHEMAS: Final[dict[str, dict[str, pl.DataType]]] = {
     "splits": {"ex_date": DAY, "underlying": TEXT, "ratio": NUMBER},
     # Continuous interest rate a year.
     "rates": {"date": DAY, "currency": TEXT, "days": WHOLE, "rate": NUMBER},
+    # Part of an index's value, or of a fund's, that a constituent makes on a day; of each underlying the
+    # rows of its latest day hold. A fund on an index has the index as its one constituent.
+    "weights": {"date": DAY, "underlying": TEXT, "constituent": TEXT, "weight": NUMBER},
     # Units of the market's currency for one unit of this one.
     "exchange_rates": {"date": DAY, "currency": TEXT, "rate": NUMBER},
 }
@@ -119,6 +122,7 @@ MARKET_KEYS: Final[dict[str, tuple[str, ...]]] = {
     "dividends": (),
     "splits": ("underlying", "ex_date"),
     "rates": ("currency", "date", "days"),
+    "weights": ("underlying", "date", "constituent"),
     "exchange_rates": ("currency", "date"),
 }
 """Columns that together stand once in each table; rows are kept sorted by them."""
@@ -160,7 +164,12 @@ REFERENCES: Final = (
     ("volatilities", "underlying", "underlyings", "underlying"),
     ("dividends", "underlying", "underlyings", "underlying"),
     ("splits", "underlying", "underlyings", "underlying"),
+    ("weights", "underlying", "underlyings", "underlying"),
+    ("weights", "constituent", "underlyings", "underlying"),
 )
+
+WEIGHTS_SUM: Final = 1.0 + 1e-6
+"""Weights of one day add up to no more: published ones are rounded."""
 
 
 def _one_of(column: str, *choices: str) -> tuple[pl.Expr, str]:
@@ -202,6 +211,10 @@ def _value_rules(table: str) -> dict[str, tuple[pl.Expr, str]]:
         "dividends": {"amount": _above("amount")},
         "splits": {"ratio": _above("ratio")},
         "rates": {"days": _above("days"), "rate": (pl.col("rate").is_between(-1, 1), "from -1 to 1")},
+        "weights": {
+            "constituent": (pl.col("constituent") != pl.col("underlying"), "another underlying"),
+            "weight": ((pl.col("weight") > 0) & (pl.col("weight") <= 1), "above 0, at most 1"),
+        },
         "exchange_rates": {"rate": _above("rate")},
     }
     return rules.get(table, {})
@@ -288,6 +301,12 @@ class Market:
         added = held.group_by("account", "instrument").agg(pl.col("quantity").sum())
         return added.filter(pl.col("quantity") != 0).sort("account", "instrument")
 
+    def weights_on(self, day: date) -> pl.DataFrame:
+        """Return underlying, constituent and weight of each underlying's latest day up to ``day``, sorted."""
+        known = self.tables["weights"].filter(pl.col("date") <= day)
+        latest = known.filter(pl.col("date") == pl.col("date").max().over("underlying"))
+        return latest.select("underlying", "constituent", "weight").sort("underlying", "constituent")
+
     def latest(self, table: str, day: date, *key: str) -> pl.DataFrame:
         """Return of each key the last row of a dated table up to a day, sorted by key."""
         rows = self.tables[table].filter(pl.col("date") <= day).sort(*key, "date")
@@ -373,7 +392,9 @@ def _names(
 
 
 def _contradictions(tables: Mapping[str, pl.DataFrame]) -> Iterator[BadRecord]:
-    """Report instruments whose terms are not those of their kind, and positions at another house."""
+    """Report instruments whose terms are not those of their kind, positions at another house, weights above 1."""
+    if "weights" in tables:
+        yield from _overweight(tables["weights"])
     if "instruments" not in tables:
         return
     instruments = tables["instruments"]
@@ -388,6 +409,15 @@ def _contradictions(tables: Mapping[str, pl.DataFrame]) -> Iterator[BadRecord]:
     )
     if "positions" in tables and "accounts" in tables:
         yield from _elsewhere(tables)
+
+
+def _overweight(weights: pl.DataFrame) -> Iterable[BadRecord]:
+    """Report days on which the weights of an underlying add up to more than 1."""
+    total = weights.select(pl.col("weight").sum().over("underlying", "date")).to_series()
+    first = weights.select(pl.struct("underlying", "date").is_first_distinct()).to_series()
+    return _rows(
+        "weights", "weight", total, first & (total > WEIGHTS_SUM), "weights of a day that add up to 1"
+    )
 
 
 def _other_currency(tables: Mapping[str, pl.DataFrame]) -> Iterable[BadRecord]:
