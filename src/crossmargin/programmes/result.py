@@ -6,12 +6,11 @@ Amounts in frames are exact decimals of the market's currency; shares are fracti
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from datetime import date
-    from decimal import Decimal
-
     import polars as pl
 
     from crossmargin.core.breakdown import Component
@@ -111,14 +110,12 @@ class ProgrammeResult:
     @property
     def today(self) -> Decimal:
         """What the houses call today, in all."""
-        total: Decimal = self.houses["today"].sum()
-        return total
+        return self._total("today")
 
     @property
     def requirement(self) -> Decimal:
         """What they call under the programme."""
-        total: Decimal = self.houses["requirement"].sum()
-        return total
+        return self._total("requirement")
 
     @property
     def saving(self) -> Decimal:
@@ -129,6 +126,9 @@ class ProgrammeResult:
     def share(self) -> float:
         """The saving as a share of what is called today."""
         return float(self.saving / self.today) if self.today else 0.0
+
+    def _total(self, column: str) -> Decimal:
+        return sum(self.houses[column], Decimal(0))
 
     def of(self, joint_account: str) -> JointAccount:
         """Return one joint account, explained.

@@ -1,0 +1,221 @@
+"""Who may be margined together: which accounts and positions join which joint account, and why others do not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool, Int64
+
+from crossmargin.models.market import HOUSES
+from crossmargin.programmes.books import make_books
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crossmargin.models.revaluation.snapshot import Snapshot
+    from crossmargin.programmes.accounts import ClearingAccounts
+    from crossmargin.programmes.books import Books
+    from crossmargin.programmes.programme import Eligibility, Programme
+
+__all__ = ["HOUSE_COUNT", "JointAccounts", "joint_accounts", "without_opinion"]
+
+HOUSE_COUNT: Final = len(HOUSES)
+LONE: Final = "nothing to join it with at another house"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JointAccounts:
+    """Joint accounts: legs at several houses that are margined together.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The owner's, with the group's before it where two groups have one of that name; or the group's; or
+        that of an account on a gross basis.
+    of_account : ndarray of int64, shape (accounts,)
+        Joint account of each clearing account; −1 where it is in none.
+    why_not : tuple of str
+        Why each account is in none; empty where it is in one.
+    legs : Books
+        Eligible positions; book ``joint account × 3 + house``, houses as in ``HOUSES``.
+    rest : Books
+        What each clearing account keeps outside.
+    """
+
+    names: tuple[str, ...]
+    of_account: Int64[np.ndarray, " accounts"]
+    why_not: tuple[str, ...]
+    legs: Books
+    rest: Books
+
+    @property
+    def count(self) -> int:
+        """How many joint accounts there are."""
+        return len(self.names)
+
+    @property
+    def union(self) -> Books:
+        """All positions of each joint account as one book."""
+        return self.legs.regrouped(np.arange(self.legs.count) // HOUSE_COUNT, self.count)
+
+    @property
+    def has_leg(self) -> Bool[np.ndarray, "joint_accounts houses"]:
+        """Whether there is a position at each house."""
+        return (np.diff(self.legs.starts) > 0).reshape(-1, HOUSE_COUNT)
+
+
+def joint_accounts(
+    programme: Programme,
+    accounts: ClearingAccounts,
+    snapshot: Snapshot,
+    can_margin: Bool[np.ndarray, " instruments"],
+    refused: Sequence[str] | None = None,
+) -> JointAccounts:
+    """Join accounts as a programme admits.
+
+    A merged house margins every account of an owner together, whatever its type and consent, and has joint
+    accounts of one account too; an account on a gross basis is margined there by itself, position by position.
+
+    Parameters
+    ----------
+    programme : Programme
+        Its mode, houses and eligibility.
+    accounts : ClearingAccounts
+        All accounts.
+    snapshot : Snapshot
+        Instruments.
+    can_margin : ndarray of bool, shape (instruments,)
+        Whether every model that the programme uses can margin an instrument; others stay outside.
+    refused : sequence of str, optional
+        For each account why it is kept out for a reason found elsewhere; empty where it is not.
+    """
+    merged = programme.mode == "merged_ccp"
+    why = _refusals(programme, accounts, merged=merged)
+    if refused is not None:
+        why = np.where(why == "", np.array(refused, dtype=object), why)
+    admitted = _admitted(programme.eligibility, snapshot) & can_margin
+    books = accounts.books
+    book = books.book
+    positions = admitted[books.rows] & (why == "")[book]
+    held = np.bincount(book[positions], minlength=len(accounts)) > 0
+    why[(why == "") & ~held] = "no eligible position"
+    names, number = _linked(programme, accounts, why == "")
+    if not merged:
+        names, number = _across_houses(names, number, accounts.house)
+        why[(why == "") & (number < 0)] = LONE
+    joined = positions & (number >= 0)[book]
+    leg = number * HOUSE_COUNT + accounts.house
+    gross = np.zeros(len(names) * HOUSE_COUNT, bool)
+    gross[leg[(number >= 0) & books.gross]] = True
+    return JointAccounts(
+        names=names,
+        of_account=number,
+        why_not=tuple(np.where(number >= 0, "", why).tolist()),
+        legs=make_books(
+            leg[book][joined], books.rows[joined], books.quantities[joined], count=gross.size, gross=gross
+        ),
+        rest=make_books(
+            book[~joined],
+            books.rows[~joined],
+            books.quantities[~joined],
+            count=books.count,
+            gross=books.gross,
+        ),
+    )
+
+
+def _refusals(programme: Programme, accounts: ClearingAccounts, *, merged: bool) -> np.ndarray:
+    """Return of each account the first switch that keeps it out, empty where none does."""
+    rules, table = programme.eligibility, accounts.table
+    why = np.full(len(accounts), "", dtype=object)
+    if not merged:
+        gross = accounts.books.gross
+        other_type = ~table["type"].is_in(rules.account_types).to_numpy()
+        why[(table["consent"] == 0).to_numpy() & rules.consent] = "the owner has not agreed"
+        why[other_type] = "an account type that may not join"
+        why[gross] = "gross basis: clients' positions do not offset"
+    why[~table["house"].is_in(programme.houses).to_numpy()] = "its house takes no part"
+    if programme.mode == "silo":
+        why[:] = "each house alone"
+    return why
+
+
+def _admitted(rules: Eligibility, snapshot: Snapshot) -> Bool[np.ndarray, " instruments"]:
+    """Return which instruments the product list admits."""
+    table = snapshot.instruments
+    admitted = table["kind"].is_in(rules.kinds) & ~table["instrument"].is_in(rules.without_instruments)
+    if rules.underlyings:
+        admitted &= table["underlying"].is_in(rules.underlyings)
+    return admitted.to_numpy()
+
+
+def _linked(
+    programme: Programme, accounts: ClearingAccounts, eligible: Bool[np.ndarray, " accounts"]
+) -> tuple[tuple[str, ...], Int64[np.ndarray, " accounts"]]:
+    """Return names of the groups of eligible accounts that belong together, and each account's place there."""
+    owners = accounts.table.select("group", "owner").unique()["owner"]
+    several = owners.filter(owners.is_duplicated()).unique()
+    of_owner = (
+        pl.when(pl.col("owner").is_in(several.implode()))
+        .then(pl.format("{}.{}", "group", "owner"))
+        .otherwise("owner")
+    )
+    by_owner = programme.eligibility.same_owner or programme.mode == "merged_ccp"
+    key = of_owner if by_owner else pl.col("group")
+    alone = pl.when(pl.col("basis") == "gross").then("account").otherwise(key)
+    keys = accounts.table.select(alone.alias("key"))["key"]
+    names = tuple(keys.filter(pl.Series(eligible)).unique().sort())
+    place = keys.replace_strict(list(names), range(len(names)), default=-1, return_dtype=pl.Int64).to_numpy()
+    return names, np.where(eligible, place, -1)
+
+
+def _across_houses(
+    names: tuple[str, ...], number: Int64[np.ndarray, " accounts"], house: Int64[np.ndarray, " accounts"]
+) -> tuple[tuple[str, ...], Int64[np.ndarray, " accounts"]]:
+    """Keep the joint accounts that have legs at two houses or more."""
+    present = np.zeros((len(names), HOUSE_COUNT), bool)
+    inside = number >= 0
+    present[number[inside], house[inside]] = True
+    kept = present.sum(axis=1) > 1
+    place = np.where(kept, np.cumsum(kept) - 1, -1)
+    return tuple(np.array(names, dtype=object)[kept]), np.where(inside, place[number], -1)
+
+
+def without_opinion(
+    joint: JointAccounts,
+    own: Int64[np.ndarray, "joint_accounts houses"],
+    pairs: Sequence[str],
+    accounts: ClearingAccounts,
+) -> list[str]:
+    """Say which accounts are kept out as netting between their houses is not held enforceable.
+
+    Of the sets of houses that may net with each other, a joint account keeps the one with the largest
+    stand-alone margin; of equal ones that with the earlier houses.
+
+    Parameters
+    ----------
+    joint : JointAccounts
+        Joint as if netting were enforceable everywhere.
+    own : ndarray of int64, shape (joint accounts, houses)
+        Stand-alone margin of each leg.
+    pairs : sequence of str
+        Pairs without an opinion, as in "HKSCC-SEOCH".
+    accounts : ClearingAccounts
+        All accounts.
+    """
+    barred = {frozenset(pair.split("-")) for pair in pairs}
+    sets = [
+        np.isin(range(HOUSE_COUNT), chosen)
+        for size in range(HOUSE_COUNT, 0, -1)
+        for chosen in combinations(range(HOUSE_COUNT), size)
+        if not any(frozenset((HOUSES[a], HOUSES[b])) in barred for a, b in combinations(chosen, 2))
+    ]
+    kept = np.array(sets)[np.argmax(own @ np.array(sets).T.astype(np.int64), axis=1)]
+    number = joint.of_account
+    out = (number >= 0) & ~kept[number, accounts.house]
+    reasons = np.where(out, "no netting opinion between the houses", "")
+    return reasons.tolist()
