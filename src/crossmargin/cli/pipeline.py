@@ -126,8 +126,9 @@ def chosen_settings(
         If the file is bad, or a stress factor is given that the settings have no use for.
     """
     from crossmargin.formats.scenario_settings import engine_settings, read_engine_settings  # noqa: PLC0415
+    from crossmargin.models.scenarios.index_factor import index_factor  # noqa: PLC0415
 
-    factor = stress_factor or _index_factor(market, day)
+    factor = stress_factor or index_factor(market, day)
     chosen = read_engine_settings(path, method, factor) if path else engine_settings(method, factor)
     used = {getattr(part.selection, "factor", None) for part in chosen.scenarios.parts}
     if stress_factor is not None and stress_factor not in used:
@@ -136,17 +137,6 @@ def chosen_settings(
             [BadRecord(file="--stress-factor", line=0, field="", value=stress_factor, rule=rule)]
         )
     return chosen
-
-
-def _index_factor(market: Market, day: date) -> str:
-    """Return the spot of the index with most prices up to a day; without an index, of the underlying."""
-    import polars as pl  # noqa: PLC0415
-
-    counts = market["prices"].filter(pl.col("date") <= day).group_by("underlying").len("prices")
-    priced = market["underlyings"].join(counts, on="underlying")
-    order = [pl.col("kind") == "index", pl.col("prices"), pl.col("underlying")]
-    ranked = priced.sort(order, descending=[True, True, False])["underlying"]
-    return f"spot:{ranked[0]}" if len(ranked) else "spot:none"
 
 
 def scenarios_of(

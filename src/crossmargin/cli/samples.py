@@ -110,7 +110,7 @@ def sample_market(
     *,
     out: Path,
     seed: int = 13,
-    size: Literal["small"] = "small",
+    size: Literal["small", "full"] = "small",
     as_of: date | None = None,
     histories: Literal["parquet", "csv"] = "parquet",
 ) -> None:
@@ -123,7 +123,7 @@ def sample_market(
     seed
         Same seed, same files.
     size
-        How many participants, instruments and days.
+        small: 9 participants, made in seconds; full: 620 with 100,000 accounts, made in less than a minute.
     as_of
         Last day of the histories; 2026-01-05 unless given.
     histories

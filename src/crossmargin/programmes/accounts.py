@@ -77,7 +77,11 @@ class ClearingAccounts:
 
 
 def clearing_accounts(
-    market: Market, snapshot: Snapshot, positions: pl.DataFrame | None = None
+    market: Market,
+    snapshot: Snapshot,
+    positions: pl.DataFrame | None = None,
+    *,
+    only: pl.Series | None = None,
 ) -> ClearingAccounts:
     """Return the accounts of a market, numbered, with their books.
 
@@ -89,6 +93,8 @@ def clearing_accounts(
         Instruments with marks, of the day.
     positions : DataFrame, optional
         ``account``, ``instrument``, ``quantity``, one row a pair; those of the market on the day unless given.
+    only : Series of str, optional
+        Accounts that are wanted; all unless given.
 
     Raises
     ------
@@ -97,6 +103,7 @@ def clearing_accounts(
     """
     groups = market["participants"].select("participant", "group")
     table = market["accounts"].join(groups, on="participant", how="left", maintain_order="left")
+    table = table if only is None else table.filter(pl.col("account").is_in(only.implode()))
     table = table.with_columns(pl.col("group").fill_null(pl.col("participant"))).sort("account")
     held = market.positions_on(snapshot.as_of) if positions is None else positions
     rows = snapshot.instruments.select("instrument").with_row_index("row")

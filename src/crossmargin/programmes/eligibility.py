@@ -181,8 +181,8 @@ def _across_houses(
     inside = number >= 0
     present[number[inside], house[inside]] = True
     kept = present.sum(axis=1) > 1
-    place = np.where(kept, np.cumsum(kept) - 1, -1)
-    return tuple(np.array(names, dtype=object)[kept]), np.where(inside, place[number], -1)
+    place = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)
+    return tuple(np.array(names, dtype=object)[kept]), place[number]  # −1 takes the last
 
 
 def without_opinion(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
-    from jaxtyping import Int64
+    from jaxtyping import Bool, Int64
 
     from crossmargin.programmes.books import Books
 
@@ -19,6 +19,10 @@ class HouseModel(Protocol):
     @property
     def name(self) -> str:
         """The name by which a programme chooses it, such as ``hkscc_var``, ``prime``, ``expected_shortfall``."""
+
+    @property
+    def can_margin(self) -> Bool[np.ndarray, " instruments"]:
+        """Whether the method can margin each instrument of the snapshot."""
 
     def market_risk(self, books: Books) -> Int64[np.ndarray, " books"]:
         """Return the market risk of each book in hundredths of the market's currency, at least 0.

@@ -43,6 +43,7 @@ GUARANTEES: Final = ("none", "surplus_transfer", "pool")
 SPLITS: Final = ("equal", "stand_alone", "reduced", "reduction", "loss")
 ACCOUNT_TYPES: Final = ("house", "omnibus", "individual", "market-maker", "offset-claim")
 KINDS: Final = ("equity", "etf", "future", "option")
+MISSING: Final = ("last_good", "zero", "silo")
 PAIRS: Final = tuple("-".join(pair) for pair in combinations(HOUSES, 2))
 
 
@@ -277,11 +278,13 @@ class Programme:
     counterpart_missing: str = "last_good"
 
     def __post_init__(self) -> None:
-        require_choice(self.mode, "mode", MODES)
-        require_choice(self.counterpart_missing, "counterpart_missing", ("last_good", "zero", "silo"))
-        _require_all(self.houses, "houses", HOUSES)
-        _require_all(self.models, "models", MODELS)
-        if bad := [*self._bad()]:
+        bad = [*_repeated_or_unknown(self.houses, "houses", HOUSES), *self._bad()]
+        bad += [
+            _bad(name, str(getattr(self, name)), f"one of {', '.join(choices)}")
+            for name, choices in (("mode", MODES), ("counterpart_missing", MISSING))
+            if getattr(self, name) not in choices
+        ]
+        if bad:
             raise InputError(bad)
 
     def _bad(self) -> Iterator[BadRecord]:
@@ -291,6 +294,8 @@ class Programme:
             yield _bad("houses", ", ".join(self.houses), "at least two")
         if self.models and len(self.models) != len(self.houses):
             yield _bad("models", ", ".join(self.models), "one of each house")
+        if unknown := [model for model in self.models if model not in MODELS]:
+            yield _bad("models", ", ".join(unknown), f"each of {', '.join(MODELS)}")
 
     def model_of(self, house: str) -> str:
         """Return the method of a house: as chosen, or its own of today."""
@@ -300,14 +305,18 @@ class Programme:
 
 
 def _require_all(values: tuple[str, ...], name: str, choices: tuple[str, ...]) -> None:
-    """Refuse values that are none of the choices, or stand twice."""
+    if bad := _repeated_or_unknown(values, name, choices):
+        raise InputError(bad)
+
+
+def _repeated_or_unknown(values: tuple[str, ...], name: str, choices: tuple[str, ...]) -> list[BadRecord]:
+    """Return a record of each value that is none of the choices, or stands twice."""
     rule = f"each of {', '.join(choices)} at most once"
-    if bad := [
+    return [
         _bad(name, str(value), rule)
         for place, value in enumerate(values)
         if value not in choices or value in values[:place]
-    ]:
-        raise InputError(bad)
+    ]
 
 
 def _bad(field_name: str, value: str, rule: str) -> BadRecord:

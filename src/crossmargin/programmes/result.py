@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from datetime import date
+
     import polars as pl
 
     from crossmargin.core.breakdown import Component

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from crossmargin.models.hkscc.parameters import HksccParameters
     from crossmargin.models.hkscc.participant import HksccParticipant
 
-__all__ = ["UNNAMED", "HksccMargins", "hkscc_margin", "hkscc_margins"]
+__all__ = ["UNNAMED", "HksccMargins", "hkscc_margin", "hkscc_margins", "margins_of_book"]
 
 UNNAMED: Final = "unnamed"
 """Name of the participant where the positions give none."""
@@ -114,6 +114,26 @@ class HksccMargins:
         decimals = self.book.decimals
         columns = {name: exact_decimals(self.amount(name), decimals) for name in COLUMNS}
         return pl.DataFrame({"participant": list(self.participants), **columns})
+
+    def requirement_with(self, market_risk: Int64[np.ndarray, " participants"]) -> Requirement:
+        """Carry another market risk on to the total, in place of portfolio margin and flat rate margin.
+
+        Parameters
+        ----------
+        market_risk : ndarray of int64, shape (participants,)
+            At least 0, in integer units of 10^-``book.decimals`` HKD.
+
+        Returns
+        -------
+        Requirement
+            As today where the market risk is that of today; what follows from it by the order of operations,
+            the holiday add-on first, otherwise.
+        """
+        assert np.all(market_risk >= 0)
+        charges = replace(
+            self.charges, portfolio_margin=market_risk, flat_rate_margin=np.zeros_like(market_risk)
+        )
+        return _requirement(self.book, self.parameters, self.settings, charges, self.marks)
 
     def of(self, participant: str) -> HksccMargin:
         """Return the result of one participant as a tree that explains itself.
@@ -231,6 +251,16 @@ def hkscc_margins(
     if marks_to_market is not None:
         _require_marks(marks_to_market, names)
     book = make_book(positions, parameters, names, rounding)
+    return margins_of_book(book, parameters, settings, marks_to_market)
+
+
+def margins_of_book(
+    book: Book,
+    parameters: HksccParameters,
+    settings: tuple[HksccParticipant, ...],
+    marks_to_market: Mapping[str, float] | None = None,
+) -> HksccMargins:
+    """Margin a book that is already checked; settings in the order of its participants."""
     portfolio = portfolio_margin(book, parameters, settings)
     flat_rate = flat_rate_margin(book, parameters, settings)
     liquidation = liquidation_addon(book, parameters, settings)
@@ -243,9 +273,6 @@ def hkscc_margins(
         structured_product_addon=structured_product.amount,
         corporate_action_margin=corporate_action.amount,
     )
-    marks = (
-        None if marks_to_market is None else book.minor(np.array([marks_to_market[name] for name in names]))
-    )
     return HksccMargins(
         book=book,
         parameters=parameters,
@@ -256,9 +283,20 @@ def hkscc_margins(
         structured_product=structured_product,
         corporate_action=corporate_action,
         charges=charges,
-        requirement=requirement(book, parameters, settings, charges, marks),
+        requirement=_requirement(book, parameters, settings, charges, marks_to_market),
         marks=marks_to_market,
     )
+
+
+def _requirement(
+    book: Book,
+    parameters: HksccParameters,
+    settings: tuple[HksccParticipant, ...],
+    charges: Charges,
+    marks: Mapping[str, float] | None,
+) -> Requirement:
+    given = None if marks is None else book.minor(np.array([marks[name] for name in book.participants]))
+    return requirement(book, parameters, settings, charges, given)
 
 
 def _require_marks(marks: Mapping[str, float], names: list[str]) -> None:

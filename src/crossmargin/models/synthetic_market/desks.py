@@ -1,18 +1,17 @@
-"""Participants of a synthetic market, their desks, and what the desks hold.
+"""Kinds of desks in a synthetic market, and what each holds.
 
-A desk is one risk: the same owner in an account at each house where it holds something. What it holds
-follows from what it does, so that books have hedges across houses, or have none.
+A desk is one risk. What it holds follows from what it does, so that books have hedges across houses, or have
+none. Sizes have heavy tails: a Pareto scale for the whole book, and a log-normal factor for each leg that is
+not a hedge.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import numpy as np
-import polars as pl
-
-from crossmargin.models.synthetic_market.contracts import FUTURE_SIZE, FUTURES
+from crossmargin.models.synthetic_market.contracts import FUTURE_SIZE
 from crossmargin.models.synthetic_market.underlyings import (
     CHINA_FUND,
     CHINA_INDEX,
@@ -23,225 +22,229 @@ from crossmargin.models.synthetic_market.underlyings import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from crossmargin.models.synthetic_market.contracts import Contracts
-    from crossmargin.models.synthetic_market.histories import Histories
+    import numpy as np
 
-__all__ = ["DESKS", "Desk", "synthetic_desks"]
+    from crossmargin.models.synthetic_market.catalogue import Catalogue, OptionSeries
+
+__all__ = ["DESKS", "FIRST_KINDS", "SCHEDULE", "Desk", "Leg", "draw_scale"]
 
 HKSCC, HKCC, SEOCH = "HKSCC", "HKCC", "SEOCH"
 FUNDS: Final = {MARKET_INDEX: MARKET_FUND, CHINA_INDEX: CHINA_FUND}
+MINIS: Final = {MARKET_INDEX: "MHI", CHINA_INDEX: "MCH"}
 FUND_LOT, STOCK_LOT = 500, 100
-MARKET_SHARE, EVEN, FAR_DELTA = 0.7, 0.5, 0.4
-"""Part of arbitrage in the first index; a coin; an option with less delta is far from the money."""
+MARKET_SHARE, REVERSE_SHARE, INDEX_MAKER_SHARE, EVEN = 0.7, 0.3, 0.3, 0.5
+"""Parts of arbitrage in the first index, and with the future bought; of market makers in index options; a coin."""
 
-ONE_GROUP: Final = 2
-"""The first participants, as many as this, are under one control."""
+INDEX_MAKER_PART: Final = 0.3
+"""Contracts of an index option to one of a share's, which is worth far less."""
 
-ACCOUNT_SCHEMA: Final = {
-    "account": pl.String,
-    "participant": pl.String,
-    "house": pl.String,
-    "type": pl.String,
-    "basis": pl.String,
-    "owner": pl.String,
-    "consent": pl.Int64,
-}
-POSITION_SCHEMA: Final = {"account": pl.String, "instrument": pl.String, "quantity": pl.Int64}
+FAR_DELTA: Final = 0.4
+"""An option with less is far from the money."""
 
-Holdings = list[tuple[str, str, float]]
-"""House, instrument, quantity."""
+PARETO, SCALE_LIMIT, SPREAD = 1.5, 30.0, 0.7
+"""Tail exponent of the scale of a book, its largest value, and log-deviation of a leg."""
+
+BASKET_MINIMUM: Final = 30e6
+"""HKD of the smallest replica of an index: a lot of every constituent fits in."""
+
+MAKER_SERIES, OPTION_LEGS, DISPERSION_STOCKS = 14, 10, 5
 
 
-class OptionSeries(NamedTuple):
-    """An option as a desk sees it; ``delta`` is of one point of its underlying."""
+class Leg(NamedTuple):
+    """A position to be: an instrument, cleared where, + long or − short units."""
 
+    house: str
     instrument: str
-    right: str
-    strike: float
-    multiplier: float
-    delta: float
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Catalogue:
-    """What desks choose from.
-
-    Spots by underlying, futures by product (nearest first), options by underlying, codes of all stock options.
-    """
-
-    spots: dict[str, float]
-    futures: dict[str, list[str]]
-    options: dict[str, list[OptionSeries]]
-    stock_options: list[str]
-    shares: list[str]
+    quantity: float
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """A kind of desk: DCASS type and basis of its accounts, its consent to cross-margining, its book."""
+    """A kind of desk.
+
+    Parameters
+    ----------
+    account_type, basis : str
+        DCASS type and basis of its accounts.
+    consent : float
+        Part of the owners that agreed to cross-margining.
+    needs : tuple of str
+        Houses without which there is no such desk.
+    holdings : callable
+        What it holds, from random numbers, the catalogue and the scale of the book.
+    """
 
     account_type: str
     basis: str
-    consent: int
-    holdings: Callable[[np.random.Generator, Catalogue], Holdings]
+    consent: float
+    needs: tuple[str, ...]
+    holdings: Callable[[np.random.Generator, Catalogue, float], list[Leg]]
 
 
-def _index_arbitrage(rng: np.random.Generator, catalogue: Catalogue) -> Holdings:
-    """Return a fund held against futures sold for as much."""
-    index = MARKET_INDEX if rng.random() < MARKET_SHARE else CHINA_INDEX
-    contracts = _size(rng, 150)
+def draw_scale(rng: np.random.Generator) -> float:
+    """Return the scale of a book: Pareto from 1, cut so that no freak dominates."""
+    return min((1.0 - rng.random()) ** (-1.0 / PARETO), SCALE_LIMIT)
+
+
+def _index_arbitrage(rng: np.random.Generator, catalogue: Catalogue, scale: float) -> list[Leg]:
+    """Return a fund against futures for as much."""
+    index = _arbitraged_index(rng)
+    contracts = _side(rng) * _size(rng, 12.0 * scale)
     fund = FUNDS[index]
     units = contracts * FUTURE_SIZE * catalogue.spots[index] / catalogue.spots[fund]
-    future = catalogue.futures[index][int(rng.integers(0, min(2, len(catalogue.futures[index]))))]
-    return [(HKSCC, fund, _lots(units, FUND_LOT)), (HKCC, future, -contracts)]
+    future = _near_future(rng, catalogue, index)
+    return [Leg(HKSCC, fund, _lots(units, FUND_LOT)), Leg(HKCC, future, -contracts)]
 
 
-def _market_maker(rng: np.random.Generator, catalogue: Catalogue) -> Holdings:
+def _basket_arbitrage(rng: np.random.Generator, catalogue: Catalogue, scale: float) -> list[Leg]:
+    """Return every share of an index in proportion to its weight, against futures for as much."""
+    index = _arbitraged_index(rng)
+    worth = FUTURE_SIZE * catalogue.spots[index]
+    size = max(_size(rng, 12.0 * scale), math.ceil(BASKET_MINIMUM / worth))
+    side = _side(rng)
+    basket = [
+        Leg(HKSCC, code, side * max(_shares_for(catalogue, code, size * worth * weight), STOCK_LOT))
+        for code, weight in catalogue.weights[index].items()
+    ]
+    return [*basket, Leg(HKCC, _near_future(rng, catalogue, index), -side * size)]
+
+
+def _dispersion(rng: np.random.Generator, catalogue: Catalogue, scale: float) -> list[Leg]:
+    """Return straddles sold on an index and bought on its shares, each hedged for its delta."""
+    count = _size(rng, 8.0 * scale)
+    listed = [code for code in catalogue.classes if code in catalogue.weights[MARKET_INDEX]]
+    chosen = rng.choice(len(listed), min(DISPERSION_STOCKS, len(listed)), replace=False).tolist()
+    delta, book = _straddles(catalogue, HKCC, MARKET_INDEX, -count)
+    book.append(Leg(HKCC, catalogue.futures[MARKET_INDEX][0], round(-delta / FUTURE_SIZE)))
+    each = count * FUTURE_SIZE * catalogue.spots[MARKET_INDEX] / len(chosen)
+    for code in (listed[i] for i in chosen):
+        contract = catalogue.options[code][0].multiplier * catalogue.spots[code]
+        delta, legs = _straddles(catalogue, SEOCH, code, max(round(each / contract), 1))
+        book += [*legs, Leg(HKSCC, code, _lots(-delta, STOCK_LOT))]
+    return book
+
+
+def _straddles(catalogue: Catalogue, house: str, code: str, count: int) -> tuple[float, list[Leg]]:
+    """Return the delta of straddles, in units of the underlying, and their legs."""
+    pair = catalogue.straddle(code)
+    return _delta(pair, [count, count]), [Leg(house, item.instrument, count) for item in pair]
+
+
+def _market_maker(rng: np.random.Generator, catalogue: Catalogue, scale: float) -> list[Leg]:
     """Return a book of options of one underlying, its delta hedged where the underlying trades."""
-    underlyings = [*catalogue.options]
+    is_index = rng.random() < INDEX_MAKER_SHARE
+    underlyings = [*FUNDS] if is_index else catalogue.classes
     underlying = underlyings[int(rng.integers(0, len(underlyings)))]
     series = catalogue.options[underlying]
-    chosen = rng.choice(len(series), min(14, len(series)), replace=False).tolist()
-    quantities = np.rint(rng.normal(-10.0, 60.0, len(chosen))).tolist()
-    is_index = underlying in FUNDS
-    book: Holdings = [
-        (HKCC if is_index else SEOCH, series[i].instrument, quantity)
-        for i, quantity in zip(chosen, quantities, strict=True)
-    ]
-    delta = sum(q * series[i].multiplier * series[i].delta for i, q in zip(chosen, quantities, strict=True))
+    at = rng.choice(len(series), min(MAKER_SERIES, len(series)), replace=False).tolist()
+    chosen = [series[i] for i in at]
+    scale *= INDEX_MAKER_PART if is_index else 1.0
+    quantities = [round(scale * number) for number in rng.normal(-10.0, 40.0, len(chosen)).tolist()]
+    house = HKCC if is_index else SEOCH
+    book = [Leg(house, item.instrument, quantity) for item, quantity in zip(chosen, quantities, strict=True)]
+    delta = _delta(chosen, quantities)
     if not is_index:
-        return [*book, (HKSCC, underlying, _lots(-delta, STOCK_LOT))]
+        return [*book, Leg(HKSCC, underlying, _lots(-delta, STOCK_LOT))]
     futures = round(-0.6 * delta / FUTURE_SIZE)
     fund, rest = FUNDS[underlying], -delta - futures * FUTURE_SIZE
-    units = rest * catalogue.spots[underlying] / catalogue.spots[fund]
-    return [*book, (HKCC, catalogue.futures[underlying][0], futures), (HKSCC, fund, _lots(units, FUND_LOT))]
+    units = _lots(rest * catalogue.spots[underlying] / catalogue.spots[fund], FUND_LOT)
+    return [*book, Leg(HKCC, catalogue.futures[underlying][0], futures), Leg(HKSCC, fund, units)]
 
 
-def _covered_writer(rng: np.random.Generator, catalogue: Catalogue) -> Holdings:
+def _covered_writer(rng: np.random.Generator, catalogue: Catalogue, scale: float) -> list[Leg]:
     """Return calls out of the money sold on shares that are held."""
-    stocks = [code for code in catalogue.options if code not in FUNDS]
-    stock = stocks[int(rng.integers(0, len(stocks)))]
+    stock = catalogue.classes[int(rng.integers(0, len(catalogue.classes)))]
     calls = [item for item in catalogue.options[stock] if item.right == "C"]
     calls = [item for item in calls if item.strike >= catalogue.spots[stock]] or calls[-1:]
     written = [calls[i] for i in rng.choice(len(calls), min(3, len(calls)), replace=False).tolist()]
-    contracts = [_size(rng, 80) for _ in written]
+    contracts = [_size(rng, 5.0 * scale) for _ in written]
     held = sum(count * item.multiplier for count, item in zip(contracts, written, strict=True))
-    short: Holdings = [
-        (SEOCH, item.instrument, -count) for count, item in zip(contracts, written, strict=True)
-    ]
-    return [*short, (HKSCC, stock, held)]
+    short = [Leg(SEOCH, item.instrument, -count) for count, item in zip(contracts, written, strict=True)]
+    return [*short, Leg(HKSCC, stock, held)]
 
 
-def _retail_clients(rng: np.random.Generator, catalogue: Catalogue) -> Holdings:
+def _retail_clients(rng: np.random.Generator, catalogue: Catalogue, scale: float) -> list[Leg]:
     """Return what many clients hold together: shares, mini futures both ways, options bought and written."""
-    held = rng.choice(len(catalogue.shares), min(12, len(catalogue.shares)), replace=False).tolist()
-    book: Holdings = [
-        (HKSCC, catalogue.shares[i], _lots(_size(rng, 3e6) / catalogue.spots[catalogue.shares[i]], STOCK_LOT))
-        for i in held
+    book = [
+        Leg(HKSCC, code, _shares_for(catalogue, code, _size(rng, 1.8e5 * scale)))
+        for code in _some_shares(rng, catalogue, 12)
     ]
-    minis = [code for product in ("MHI", "MCH") for code in catalogue.futures[product][:2]]
-    book += [(HKCC, code, round(rng.normal(40.0, 150.0))) for code in minis]
+    minis = [code for product in MINIS.values() for code in catalogue.futures[product][:2]]
+    book += [Leg(HKCC, code, round(scale * rng.normal(1.0, 5.0))) for code in minis]
     every = catalogue.stock_options
-    chosen = rng.choice(len(every), min(10, len(every)), replace=False).tolist()
-    return [*book, *((SEOCH, every[i], round(rng.normal(8.0, 25.0))) for i in chosen)]
+    chosen = rng.choice(len(every), min(OPTION_LEGS, len(every)), replace=False).tolist()
+    return [*book, *(Leg(SEOCH, every[i], round(scale * rng.normal(1.0, 8.0))) for i in chosen)]
 
 
-def _directional(rng: np.random.Generator, catalogue: Catalogue) -> Holdings:
+def _directional(rng: np.random.Generator, catalogue: Catalogue, scale: float) -> list[Leg]:
     """Return futures and shares one way, with index options bought against a turn."""
     side = 1 if rng.random() < EVEN else -1
     index = MARKET_INDEX if rng.random() < EVEN else CHINA_INDEX
-    contracts = side * _size(rng, 100)
-    shares = rng.choice(len(catalogue.shares), 3, replace=False).tolist()
+    product = index if rng.random() < EVEN else MINIS[index]
+    contracts = side * _size(rng, scale)
     hedges = [
         item for item in catalogue.options[index] if item.delta * side < 0 and abs(item.delta) < FAR_DELTA
     ]
-    book: Holdings = [(HKCC, catalogue.futures[index][0], contracts)]
-    book += [(HKCC, item.instrument, abs(contracts) // 2) for item in hedges[:1]]
-    worth = [side * _size(rng, 8e6) / catalogue.spots[catalogue.shares[i]] for i in shares]
+    book = [Leg(HKCC, catalogue.futures[product][0], contracts)]
+    book += [Leg(HKCC, item.instrument, abs(contracts) // 2) for item in hedges[:1]]
+    shares = _some_shares(rng, catalogue, int(rng.integers(1, 6)))
+    worth = [side * _size(rng, 2.4e5 * scale) for _ in shares]
     return [
         *book,
-        *(
-            (HKSCC, catalogue.shares[i], _lots(units, STOCK_LOT))
-            for i, units in zip(shares, worth, strict=True)
-        ),
+        *(Leg(HKSCC, code, _shares_for(catalogue, code, w)) for code, w in zip(shares, worth, strict=True)),
     ]
 
 
 DESKS: Final[Mapping[str, Desk]] = {
-    "arbitrage": Desk("house", "net", 1, _index_arbitrage),
-    "maker": Desk("market-maker", "net", 1, _market_maker),
-    "covered": Desk("individual", "net", 1, _covered_writer),
-    "clients": Desk("omnibus", "gross", 0, _retail_clients),
-    "directional": Desk("house", "net", 1, _directional),
+    "arbitrage": Desk("house", "net", 0.9, (HKSCC, HKCC), _index_arbitrage),
+    "maker": Desk("market-maker", "net", 0.9, (HKSCC, HKCC, SEOCH), _market_maker),
+    "covered": Desk("individual", "net", 0.7, (HKSCC, SEOCH), _covered_writer),
+    "clients": Desk("omnibus", "gross", 0.0, (), _retail_clients),
+    "directional": Desk("individual", "net", 0.7, (), _directional),
+    "basket": Desk("house", "net", 0.9, (HKSCC, HKCC), _basket_arbitrage),
+    "dispersion": Desk("house", "net", 0.9, (HKSCC, HKCC, SEOCH), _dispersion),
 }
-"""Kinds of desks; a participant's first desk is of the kind of its number, its next of the next kind."""
+"""Kinds of desks; of those that need no house, a book has what its participant can clear."""
+
+FIRST_KINDS: Final = 5
+TAIL: Final = ("directional", "covered", "directional", "clients", "directional", "covered", "directional")
+SCHEDULE: Final = (*tuple(DESKS)[:FIRST_KINDS], "arbitrage", "basket", "dispersion", *TAIL * 8)
+"""Kinds of a participant's desks one after the other: the first few are of every kind, most of many are clients'."""
+
+
+def _delta(series: tuple[OptionSeries, ...] | list[OptionSeries], quantities: list[int]) -> float:
+    """Return the delta of options in units of their underlying."""
+    return sum(q * item.multiplier * item.delta for item, q in zip(series, quantities, strict=True))
+
+
+def _arbitraged_index(rng: np.random.Generator) -> str:
+    return MARKET_INDEX if rng.random() < MARKET_SHARE else CHINA_INDEX
+
+
+def _side(rng: np.random.Generator) -> int:
+    """Return +1 for the cash side bought, which is the usual way round, or −1."""
+    return -1 if rng.random() < REVERSE_SHARE else 1
+
+
+def _near_future(rng: np.random.Generator, catalogue: Catalogue, product: str) -> str:
+    futures = catalogue.futures[product]
+    return futures[int(rng.integers(0, min(2, len(futures))))]
+
+
+def _some_shares(rng: np.random.Generator, catalogue: Catalogue, count: int) -> list[str]:
+    chosen = rng.choice(len(catalogue.shares), min(count, len(catalogue.shares)), replace=False)
+    return [catalogue.shares[i] for i in chosen.tolist()]
+
+
+def _shares_for(catalogue: Catalogue, code: str, worth: float) -> float:
+    """Return the whole lots that an amount of HKD buys, or sells if it is below 0."""
+    return _lots(worth / catalogue.spots[code], STOCK_LOT)
 
 
 def _size(rng: np.random.Generator, median: float) -> int:
     """Return a log-normal size around a median, at least 1."""
-    return max(round(median * float(np.exp(rng.normal(0.0, 0.7)))), 1)
+    return max(round(median * math.exp(rng.normal(0.0, SPREAD))), 1)
 
 
 def _lots(units: float, lot: int) -> float:
     return round(units / lot) * float(lot)
-
-
-def synthetic_desks(
-    seed: int, histories: Histories, contracts: Contracts, participants: int, desks: int
-) -> dict[str, pl.DataFrame]:
-    """Invent the tables participants, accounts and positions.
-
-    Each desk has random numbers of its own, by its number and its participant's.
-    """
-    catalogue = _catalogue(histories, contracts)
-    kinds = [*DESKS.items()]
-    accounts: dict[str, tuple[object, ...]] = {}
-    positions: list[tuple[str, str, int]] = []
-    for member in range(participants):
-        for number in range(desks):
-            name, desk = kinds[(member + number) % len(kinds)]
-            owner = f"{_participant(member)}.{name}-{number + 1}"
-            rng = np.random.default_rng([seed, member, number])
-            for house, instrument, quantity in desk.holdings(rng, catalogue):
-                if quantity:
-                    account = f"{owner}.{house}"
-                    described = (desk.account_type, desk.basis, owner, desk.consent)
-                    accounts[account] = (account, _participant(member), house, *described)
-                    positions.append((account, instrument, int(quantity)))
-    return {
-        "participants": _participants(participants),
-        "accounts": pl.DataFrame([*accounts.values()], schema=ACCOUNT_SCHEMA, orient="row"),
-        "positions": pl.DataFrame(positions, schema=POSITION_SCHEMA, orient="row"),
-    }
-
-
-def _participant(number: int) -> str:
-    return f"P{number + 1:04d}"
-
-
-def _participants(count: int) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "participant": [_participant(number) for number in range(count)],
-            "name": [f"Synthetic participant {number + 1}" for number in range(count)],
-            "group": [f"G{max(number, ONE_GROUP - 1) - ONE_GROUP + 2:04d}" for number in range(count)],
-        }
-    )
-
-
-def _catalogue(histories: Histories, contracts: Contracts) -> Catalogue:
-    options = contracts.instruments.filter(pl.col("kind") == "option").join(contracts.deltas, on="instrument")
-    futures = contracts.instruments.filter(pl.col("kind") == "future").sort("expiry")["instrument"].to_list()
-    columns = ("instrument", "right", "strike", "multiplier", "delta")
-    return Catalogue(
-        spots={code: histories.spot(code) for code in histories.codes},
-        futures={
-            product: [code for code in futures if code.startswith(f"{product}.")] for product in FUTURES
-        },
-        stock_options=options.filter(pl.col("house") == SEOCH)["instrument"].sort().to_list(),
-        options={
-            str(name): [OptionSeries(*row) for row in group.select(columns).iter_rows()]
-            for (name,), group in options.sort("instrument").group_by("underlying", maintain_order=True)
-        },
-        shares=histories.shares,
-    )

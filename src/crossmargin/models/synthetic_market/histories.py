@@ -15,6 +15,7 @@ from crossmargin.models.synthetic_market.returns import autoregressive, volatili
 from crossmargin.models.synthetic_market.underlyings import (
     DOLLAR_FUND,
     FIXED_CODES,
+    FUND_INDEX,
     INDEX_YIELD,
     MARKET_INDEX,
     SPLIT_RATIO,
@@ -22,6 +23,7 @@ from crossmargin.models.synthetic_market.underlyings import (
     Dividend,
     Shares,
     dividends,
+    index_weights,
     invented_shares,
     on_ticks,
     price_paths,
@@ -76,6 +78,8 @@ class Histories:
         As in a market.
     underlyings : DataFrame
         As in a market.
+    weights : dict of str to dict of str to float
+        Index or fund → constituent → its weight, the same on every day.
     """
 
     days: list[date]
@@ -87,6 +91,7 @@ class Histories:
     dividends: pl.DataFrame
     splits: pl.DataFrame
     underlyings: pl.DataFrame
+    weights: dict[str, dict[str, float]]
 
     @property
     def shares(self) -> list[str]:
@@ -112,8 +117,17 @@ class Histories:
                 _long(self.days, "currency", CURRENCIES, "rate", table, tenor)
                 for tenor, table in zip(RATE_DAYS, self.rates, strict=True)
             ),
+            "weights": self._weights_table(),
             "exchange_rates": _long(self.days, "currency", CURRENCIES[1:], "rate", self.dollar[:, None]),
         }
+
+    def _weights_table(self) -> pl.DataFrame:
+        rows = [
+            (self.days[0], underlying, constituent, weight)
+            for underlying, basket in self.weights.items()
+            for constituent, weight in basket.items()
+        ]
+        return pl.DataFrame(rows, schema=["date", "underlying", "constituent", "weight"], orient="row")
 
 
 def _long(
@@ -160,6 +174,7 @@ def synthetic_histories(rng: np.random.Generator, shares: int, years: int, as_of
         dividends=_dividends_table(calendar, codes, closes, paid),
         splits=pl.DataFrame([split], schema=["ex_date", "underlying", "ratio"], orient="row"),
         underlyings=_underlyings_table(codes, days, invented),
+        weights=index_weights(invented) | {fund: {index: 1.0} for fund, index in FUND_INDEX.items()},
     )
 
 

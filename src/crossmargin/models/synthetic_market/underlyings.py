@@ -25,6 +25,7 @@ __all__ = [
     "CHINA_INDEX",
     "DOLLAR_FUND",
     "FIXED_CODES",
+    "FUND_INDEX",
     "INDEX_YIELD",
     "MARKET_FUND",
     "MARKET_INDEX",
@@ -33,6 +34,7 @@ __all__ = [
     "Dividend",
     "Shares",
     "dividends",
+    "index_weights",
     "invented_shares",
     "on_ticks",
     "price_paths",
@@ -41,6 +43,9 @@ __all__ = [
 
 MARKET_INDEX, CHINA_INDEX = "HSI", "HHI"
 MARKET_FUND, CHINA_FUND, DOLLAR_FUND = "2800", "2828", "9800"
+FUND_INDEX: Final = {MARKET_FUND: MARKET_INDEX, CHINA_FUND: CHINA_INDEX, DOLLAR_FUND: MARKET_INDEX}
+"""What each fund is a fund on."""
+
 FIXED_CODES: Final = (MARKET_INDEX, CHINA_INDEX, MARKET_FUND, CHINA_FUND, DOLLAR_FUND)
 """Underlyings that are always there and stand before the shares; the last is the first fund in US dollars."""
 
@@ -52,6 +57,10 @@ INDEX_YIELD: Final = 0.03
 """Dividend yield of the indices; the funds pay it in cash, half of it twice a year."""
 
 TRADING_DAYS: Final = 247
+INDEX_SHARES: Final = 80
+"""Only the first so many shares are in an index."""
+
+WEIGHT_UNIT: Final = 1_000_000
 SECTORS, CHINA_SHARE, PAYING_SHARE, YIELDS = 5, 0.5, 0.8, (0.01, 0.06)
 MARKET_MOVE, CHINA_MOVE, SECTOR_MOVE, OWN_MOVE = 0.0105, 0.0060, 0.0055, 0.0125
 """Daily deviation of each factor's part of a share's return, before its loading."""
@@ -86,7 +95,8 @@ class Shares:
     china : ndarray of bool, shape (shares,)
         Whether the share is in the second index.
     weight : ndarray of float64, shape (shares,)
-        In the indices, before it is scaled to add up to 1; 0 for the one that was listed late.
+        In the indices, before it is scaled to add up to 1; 0 for the one that was listed late, and for
+        all after the first ``INDEX_SHARES``.
     dividend_yield : ndarray of float64, shape (shares,)
         Paid a year, in parts of the price; 0 for those that pay none.
     last_price : ndarray of float64, shape (shares,)
@@ -117,6 +127,7 @@ def invented_shares(rng: np.random.Generator, count: int, history_days: int) -> 
     pool = np.setdiff1d(np.arange(1, STOCK_CODES + 1), [int(code) for code in FIXED_CODES[2:]])
     pays = rng.random(count) < PAYING_SHARE
     weight = np.exp(rng.normal(0.0, 0.8, count))
+    weight[INDEX_SHARES:] = 0.0
     weight[-1] = 0.0
     listed = np.zeros(count, np.int64)
     listed[-1] = history_days - min(NEW_LISTING_DAYS, history_days // 2)
@@ -128,6 +139,25 @@ def invented_shares(rng: np.random.Generator, count: int, history_days: int) -> 
         last_price=np.exp(rng.uniform(math.log(PRICES[0]), math.log(PRICES[1]), count)),
         listed=listed,
     )
+
+
+def index_weights(shares: Shares) -> dict[str, dict[str, float]]:
+    """Return index → share → its weight, in whole millionths that add up to 1."""
+    parts = {MARKET_INDEX: shares.weight, CHINA_INDEX: _china_weight(shares)}
+    return {index: _in_millionths(shares.codes, weight) for index, weight in parts.items()}
+
+
+def _china_weight(shares: Shares) -> Float64[np.ndarray, " shares"]:
+    return np.where(shares.china, shares.weight, 0.0)
+
+
+def _in_millionths(codes: Sequence[str], weight: Float64[np.ndarray, " shares"]) -> dict[str, float]:
+    """Return the weights scaled and rounded; what is cut off falls to those that lose most by it."""
+    exact = weight / sum(weight.tolist()) * WEIGHT_UNIT
+    whole = np.floor(exact).astype(np.int64)
+    missing = WEIGHT_UNIT - int(whole.sum())
+    whole[np.argsort(whole - exact, kind="stable")[:missing]] += 1
+    return {code: part / WEIGHT_UNIT for code, part in zip(codes, whole.tolist(), strict=True) if part}
 
 
 def split_day(history_days: int) -> int:
@@ -191,7 +221,7 @@ def price_paths(
             drops[dividend.day, dividend.underlying] = np.log1p(-dividend.part)
     returns += drops[:, len(FIXED_CODES) :]
     indices = np.stack(
-        [_basket(returns, shares.weight), _basket(returns, np.where(shares.china, shares.weight, 0.0))],
+        [_basket(returns, shares.weight), _basket(returns, _china_weight(shares))],
         axis=1,
     )
     tracking = TRACKING_MOVE * rng.standard_normal(indices.shape)

@@ -1,0 +1,184 @@
+"""Commands that put designs of cross-margining side by side."""
+
+from __future__ import annotations
+
+from datetime import date  # noqa: TC003  (the parser reads the annotations)
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from crossmargin.cli.pipeline import last_day, load_market
+from crossmargin.cli.places import require_places
+from crossmargin.cli.progress import progress_bar
+from crossmargin.cli.shared import all_read, deliver, printed
+from crossmargin.errors import BadRecord, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crossmargin.models.market import Market
+    from crossmargin.programmes.programme import Programme
+    from crossmargin.programmes.result import Comparison
+
+__all__ = ["compare", "demo"]
+
+SEED = 13
+"""Of the sample market where no other is given."""
+
+
+def compare(
+    *,
+    market: Path | None = None,
+    programme: Annotated[list[Path] | None, Parameter(consume_multiple=True, negative=())] = None,
+    as_of: date | None = None,
+    example: Literal["etf-futures"] | None = None,
+    amount: float = 10_000_000.0,
+    joint_account: str | None = None,
+    out: Path | None = None,
+    form: Annotated[Literal["table", "json"], Parameter(name="--format")] = "table",
+) -> None:
+    """Put designs of cross-margining side by side: what each house calls today, linked, and merged.
+
+    Every result but that of today's silos is hypothetical.
+
+    Parameters
+    ----------
+    market
+        Market folder; with --example a synthetic sample market unless given.
+    programme
+        TOML files of programmes, in the order of the report; unless given the five designs that ship with
+        the package: silos, HKCC and SEOCH linked, all three linked, one pot, one merged house.
+    as_of
+        Day of positions and marks; the last day with a price unless given.
+    example
+        A book in place of the market's: a fund on an index and as much of its futures sold.
+    amount
+        Market value of each leg of the example, in the market's currency.
+    joint_account
+        One joint account to explain, from each house's margin alone to the joint one.
+    out
+        Folder for the report: one HTML page, tables as CSV, everything as JSON.
+    """
+    if market is None and example is None:
+        rule = "a market folder, or --example"
+        raise InputError([BadRecord(file="--market", line=0, field="", value="", rule=rule)])
+    programmes = _programmes(programme)
+    _require_places(market, out)
+    with progress_bar(_stages(programmes)) as note:
+        note("read market")
+        loaded = _sample() if market is None else load_market(market)
+        day = as_of or last_day(loaded)
+        chosen = _example(loaded, day, amount) if example else loaded
+        compared = _compared(chosen, programmes, day, note)
+        shown = joint_account or (_owner(compared) if example else None)
+        note("report")
+        content = _content(compared, shown, form)
+        if out is not None:
+            _write(compared, out, shown)
+    deliver(content, None)
+
+
+def demo(
+    *, out: Path = Path("build/demo"), size: Literal["small", "full"] = "small", seed: int = SEED
+) -> None:
+    """Write a synthetic sample market, put the five designs side by side on it, and write the report.
+
+    Parameters
+    ----------
+    out
+        Folder: the market is written into ``market`` in it, the report into ``report``.
+    size
+        A handful of participants, or about 600 with 100,000 accounts.
+    seed
+        Same seed, same market and report.
+    """
+    from crossmargin.formats.market.folder_writer import write_market  # noqa: PLC0415
+    from crossmargin.models.synthetic_market.market import synthetic_market  # noqa: PLC0415
+
+    programmes = _programmes(None)
+    with progress_bar(_stages(programmes) + 1) as note:
+        note("invent the market")
+        market = synthetic_market(seed=seed, size=size)
+        note("write and read market")
+        write_market(market, out / "market")
+        loaded = load_market(out / "market")
+        compared = _compared(loaded, programmes, last_day(loaded), note)
+        note("report")
+        content = _content(compared, None, "table")
+        _write(compared, out / "report", None)
+    deliver(content, None)
+    deliver(printed(f"Market in {out / 'market'}, report in {out / 'report' / 'report.html'}."), None)
+
+
+def _programmes(paths: list[Path] | None) -> tuple[Programme, ...]:
+    """Read programmes, listing what is wrong with any of them; names must differ."""
+    from crossmargin.formats.programme_files import designs, read_programme  # noqa: PLC0415
+
+    if not paths:
+        return designs()
+    read: list[Programme] = all_read(*(lambda path=path: read_programme(path) for path in paths))
+    names = [one.name for one in read]
+    rule = "a name that no other programme has"
+    if bad := [
+        BadRecord(file=str(path), line=0, field="name", value=name, rule=rule)
+        for place, (path, name) in enumerate(zip(paths, names, strict=True))
+        if name in names[:place]
+    ]:
+        raise InputError(bad)
+    return tuple(read)
+
+
+def _require_places(market: Path | None, out: Path | None) -> None:
+    if out is not None and out.exists() and not out.is_dir():
+        raise InputError(
+            [BadRecord(file="--out", line=0, field="", value=str(out), rule="a folder, or nothing yet")]
+        )
+    if market is not None:
+        require_places(market, {"--out": out if out is None else out / "report.html"}, out)
+
+
+def _stages(programmes: tuple[Programme, ...]) -> int:
+    from crossmargin.programmes.opening import OPENING_STAGES  # noqa: PLC0415
+
+    return 2 + OPENING_STAGES + len(programmes)
+
+
+def _sample() -> Market:
+    from crossmargin.models.synthetic_market.market import synthetic_market  # noqa: PLC0415
+
+    return synthetic_market(seed=SEED)
+
+
+def _example(market: Market, day: date, amount: float) -> Market:
+    from crossmargin.programmes.examples import etf_futures  # noqa: PLC0415
+
+    return etf_futures(market, day, amount=amount)
+
+
+def _compared(
+    market: Market, programmes: tuple[Programme, ...], day: date, note: Callable[[str], None]
+) -> Comparison:
+    from crossmargin.programmes.compare import compare as compare_programmes  # noqa: PLC0415
+
+    return compare_programmes(market, programmes, day, note=note)
+
+
+def _owner(compared: Comparison) -> str | None:
+    """Return the one joint account of an example."""
+    names = [name for result in compared.results for name in result.joint_accounts["joint_account"]]
+    return names[0] if names else None
+
+
+def _content(compared: Comparison, joint_account: str | None, form: Literal["table", "json"]) -> bytes:
+    from crossmargin.reports.programmes import comparison_document, comparison_report  # noqa: PLC0415
+
+    if form == "json":
+        return comparison_document(compared, "json")
+    return printed(comparison_report(compared, joint_account))
+
+
+def _write(compared: Comparison, out: Path, joint_account: str | None) -> None:
+    from crossmargin.reports.programmes import write_report  # noqa: PLC0415
+
+    write_report(compared, out, highlighted=joint_account)

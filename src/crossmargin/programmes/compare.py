@@ -1,0 +1,61 @@
+"""Several programmes side by side on one market and day."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crossmargin.programmes.evaluate import evaluate
+from crossmargin.programmes.opening import open_houses
+from crossmargin.programmes.result import Comparison
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import date
+
+    from crossmargin.models.market import Market
+    from crossmargin.programmes.houses import Houses, HouseSettings
+    from crossmargin.programmes.programme import Programme
+    from crossmargin.programmes.result import ProgrammeResult
+
+__all__ = ["compare", "compare_on"]
+
+
+def compare(
+    market: Market,
+    programmes: Sequence[Programme],
+    as_of: date,
+    settings: HouseSettings | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Comparison:
+    """Evaluate programmes on a market.
+
+    Parameters
+    ----------
+    market : Market
+        Accounts, positions, instruments and histories.
+    programmes : sequence of Programme
+        In the order of the result.
+    as_of : date
+        The day of positions and marks; nothing after it is looked at.
+    settings : HouseSettings, optional
+        How the houses' models are made; the defaults unless given.
+    note : callable, optional
+        Told the name of each stage as it begins.
+    """
+    return compare_on(open_houses(market, as_of, settings, note), programmes, note)
+
+
+def compare_on(
+    houses: Houses, programmes: Sequence[Programme], note: Callable[[str], None] = lambda _: None
+) -> Comparison:
+    """Evaluate programmes on houses that are open; arguments as ``compare``."""
+    results: list[ProgrammeResult] = []
+    for programme in programmes:
+        note(f"evaluate {programme.name}")
+        results.append(evaluate(programme, houses))
+    return Comparison(
+        market=houses.market.name,
+        data_note=houses.market.data_note,
+        results=tuple(results),
+        findings=houses.findings,
+    )

@@ -1,0 +1,226 @@
+"""A programme on the houses of a day: who joins, what each house is left with, and what it then calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool, Int64
+
+from crossmargin.core.provenance import Provenance
+from crossmargin.models.market import HOUSES
+from crossmargin.programmes.calls import Calls, calls_of_programme
+from crossmargin.programmes.eligibility import JointAccounts, joint_accounts, without_opinion
+from crossmargin.programmes.explain import explained
+from crossmargin.programmes.frames import (
+    accounts_frame,
+    houses_frame,
+    joint_accounts_frame,
+    money,
+    participants_frame,
+)
+from crossmargin.programmes.joint_margin import JointMargin, joint_margin, own_margins
+from crossmargin.programmes.result import ProgrammeResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crossmargin.programmes.houses import Houses
+    from crossmargin.programmes.programme import Programme
+
+__all__ = ["Evaluation", "evaluate"]
+
+METHOD: Final = "cross-margining of HKSCC, HKCC and SEOCH by a programme of this engine"
+DEARER: Final = "joining costs the group more than it saves"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """Everything that an evaluation computed, in arrays.
+
+    ``risen_groups`` are groups of participants that would have been called more, with what they are called today and
+    would have been called.
+    """
+
+    programme: Programme
+    houses: Houses
+    joint: JointAccounts
+    margin: JointMargin
+    calls: Calls
+    risen_groups: tuple[tuple[str, int, int], ...]
+
+
+def evaluate(programme: Programme, houses: Houses) -> ProgrammeResult:
+    """Evaluate a programme.
+
+    Parameters
+    ----------
+    programme : Programme
+        The design.
+    houses : Houses
+        The houses on a day, see ``open_houses``.
+
+    Returns
+    -------
+    ProgrammeResult
+        For the system, each house, participant, account and joint account.
+
+    Raises
+    ------
+    InputError
+        If a model of the programme cannot be used.
+    """
+    done = evaluation(programme, houses)
+    today = houses.today
+    return ProgrammeResult(
+        programme=programme,
+        as_of=houses.as_of,
+        currency=houses.market.currency,
+        accounts=accounts_frame(houses.accounts, done.joint, today, done.calls),
+        joint_accounts=joint_accounts_frame(houses.accounts, done.joint, done.margin),
+        participants=participants_frame(houses.accounts, today, done.calls),
+        houses=houses_frame(done.joint, today, done.calls),
+        steps=_steps(done),
+        risen=_risen(done),
+        provenance=_provenance(programme, houses),
+        explain=lambda name: explained(done, name),
+    )
+
+
+def evaluation(programme: Programme, houses: Houses) -> Evaluation:
+    """Evaluate, leaving out group by group what would be dearer than today unless the programme admits it."""
+    refused = [""] * len(houses.accounts)
+    done = _evaluated(programme, houses, refused, ())
+    if programme.saving.allow_increase:
+        return done
+    risen: dict[str, tuple[str, int, int]] = {}
+    for at_all_houses in (False, True):
+        dearer = _dearer_groups(done)
+        if not dearer.any():
+            break
+        risen |= {row[0]: row for row in _rises(done, dearer)} | risen
+        out = dearer[houses.accounts.group] & (at_all_houses | houses.accounts.at("HKSCC"))
+        refused = [why or (DEARER if gone else "") for why, gone in zip(refused, out.tolist(), strict=True)]
+        done = _evaluated(programme, houses, refused, tuple(risen[name] for name in sorted(risen)))
+    return done
+
+
+def _evaluated(
+    programme: Programme,
+    houses: Houses,
+    refused: Sequence[str],
+    risen: tuple[tuple[str, int, int], ...],
+) -> Evaluation:
+    joint = _joined(programme, houses, refused)
+    margin = joint_margin(programme, houses, joint)
+    return Evaluation(
+        programme=programme,
+        houses=houses,
+        joint=joint,
+        margin=margin,
+        calls=calls_of_programme(houses, joint, margin),
+        risen_groups=risen,
+    )
+
+
+def _joined(programme: Programme, houses: Houses, refused: Sequence[str]) -> JointAccounts:
+    """Join accounts; where netting is not enforceable between some houses, only across the others."""
+    can_margin = houses.can_margin(programme)
+    joint = joint_accounts(programme, houses.accounts, houses.snapshot, can_margin, refused)
+    pairs = programme.eligibility.without_opinion
+    if not pairs or not joint.count or programme.mode == "merged_ccp":
+        return joint
+    own = own_margins(programme, houses, joint)
+    barred = without_opinion(joint, own, pairs, houses.accounts)
+    both = [first or second for first, second in zip(refused, barred, strict=True)]
+    return joint_accounts(programme, houses.accounts, houses.snapshot, can_margin, both)
+
+
+def _group_totals(done: Evaluation) -> tuple[Int64[np.ndarray, " groups"], Int64[np.ndarray, " groups"]]:
+    """Return what each group is called today and under the programme."""
+    accounts = done.houses.accounts
+    totals = []
+    for calls in (done.houses.today, done.calls):
+        total = np.zeros(len(accounts.groups), np.int64)
+        np.add.at(total, accounts.group_of_participant, calls.participants.sum(axis=1))
+        totals.append(total)
+    return totals[0], totals[1]
+
+
+def _dearer_groups(done: Evaluation) -> Bool[np.ndarray, " groups"]:
+    today, now = _group_totals(done)
+    return now > today
+
+
+def _rises(done: Evaluation, groups: Bool[np.ndarray, " groups"]) -> list[tuple[str, int, int]]:
+    today, now = _group_totals(done)
+    names = done.houses.accounts.groups
+    return [(names[i], int(today[i]), int(now[i])) for i in np.flatnonzero(groups).tolist()]
+
+
+def _steps(done: Evaluation) -> pl.DataFrame:
+    """Return the waterfall of the system: what each step from today's calls to the programme's adds."""
+    today, calls = done.houses.today, done.calls
+    before, after = int(today.market_risk.sum()), int(calls.market_risk.sum())
+    own = int(done.margin.outcome.own.sum())
+    left = int(done.margin.outcome.reduced.sum())
+    rows = [(f"{house} today", int(today.houses[place])) for place, house in enumerate(HOUSES)]
+    rows.append(("taken out of each house's net", after - left + own - before))
+    rows += [(name, int(amounts.sum())) for name, amounts in done.margin.steps]
+    rest = int(calls.houses.sum()) - int(today.houses.sum()) - (after - before)
+    rows.append(("rounding, marks, credits and add-ons", rest))
+    rows.append(("requirement", int(calls.houses.sum())))
+    return pl.DataFrame(
+        {"step": [name for name, _ in rows], "amount": money(np.array([amount for _, amount in rows]))}
+    )
+
+
+def _risen(done: Evaluation) -> pl.DataFrame:
+    """Return where joining is dearer, whether or not it is called."""
+    outcome, allowed = done.margin.outcome, done.programme.saving.allow_increase
+    own = outcome.own.sum(axis=1)
+    higher = np.flatnonzero(outcome.joint > own)
+    rows = [
+        (done.joint.names[i], int(own[i]), int(outcome.joint[i]), "the joint margin is higher")
+        for i in higher.tolist()
+    ]
+    groups = _rises(done, _dearer_groups(done)) if allowed else list(done.risen_groups)
+    rows += [(f"group {name}", today, now, DEARER) for name, today, now in groups]
+    amounts = np.array([row[1:3] for row in rows], np.int64).reshape(-1, 2)
+    return pl.DataFrame(
+        {
+            "subject": pl.Series([row[0] for row in rows], dtype=pl.String),
+            "stand_alone": money(amounts[:, 0]),
+            "joint": money(amounts[:, 1]),
+            "rise": money(amounts[:, 1] - amounts[:, 0]),
+            "called": pl.Series([allowed] * len(rows), dtype=pl.Boolean),
+            "why": pl.Series([row[3] for row in rows], dtype=pl.String),
+        }
+    )
+
+
+def _provenance(programme: Programme, houses: Houses) -> Provenance:
+    return Provenance(
+        method=METHOD,
+        as_of=houses.as_of,
+        parameter_sets=houses.parameter_sets,
+        settings=(*_described(programme, ""), *houses.settings.described()),
+        input_hashes=houses.input_hashes,
+        legal_status=programme.legal_status,
+        data_note=houses.market.data_note,
+    )
+
+
+def _described(settings: object, prefix: str) -> list[tuple[str, str]]:
+    """Return every choice as two texts, those of nested settings after a dot."""
+    found: list[tuple[str, str]] = []
+    for item in fields(settings):  # type: ignore[arg-type]
+        value = getattr(settings, item.name)
+        name = f"{prefix}{item.name}"
+        if is_dataclass(value):
+            found += _described(value, f"{name}.")
+        else:
+            found.append((name, ", ".join(value) if isinstance(value, tuple) else str(value)))
+    return found

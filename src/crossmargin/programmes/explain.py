@@ -1,0 +1,105 @@
+"""One joint account of a programme, explained: the steps to its requirement, its worst scenarios, its hedges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from crossmargin.core.breakdown import Component, Fact
+from crossmargin.errors import BadRecord, InputError
+from crossmargin.models.market import HOUSES
+from crossmargin.programmes.books import make_books
+from crossmargin.programmes.eligibility import HOUSE_COUNT
+from crossmargin.programmes.frames import DECIMALS, money
+from crossmargin.programmes.joint.explained import JointExplanation, explain_unit
+from crossmargin.programmes.outcome import BINDINGS
+from crossmargin.programmes.result import JointAccount
+
+if TYPE_CHECKING:
+    from crossmargin.programmes.books import Books
+    from crossmargin.programmes.evaluate import Evaluation
+    from crossmargin.programmes.joint.model import JointModel
+    from crossmargin.programmes.joint_margin import JointMargin
+
+__all__ = ["explained"]
+
+NAMES_SHOWN: Final = 10
+
+
+def explained(done: Evaluation, name: str) -> JointAccount:
+    """Return a joint account by its name.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if name not in done.joint.names:
+        known = ", ".join(done.joint.names[:NAMES_SHOWN])
+        rule = f"one of the {done.joint.count:,} joint accounts of {done.programme.name}: {known} …"
+        raise InputError([BadRecord(file="joint account", line=0, field="", value=name, rule=rule)])
+    unit = done.joint.names.index(name)
+    rows = _rows(done.margin, unit)
+    requirement = int(done.margin.outcome.reduced[unit].sum())
+    shown = [*rows, ("requirement", requirement)]
+    scenarios = _scenarios(done, unit)
+    return JointAccount(
+        name=name,
+        breakdown=_breakdown(done, unit, rows, requirement),
+        steps=pl.DataFrame(
+            {"step": [step for step, _ in shown], "amount": money(np.array([amount for _, amount in shown]))}
+        ),
+        tail=scenarios.tail,
+        correlations=scenarios.correlations,
+        positions=scenarios.positions,
+    )
+
+
+def _rows(margin: JointMargin, unit: int) -> list[tuple[str, int]]:
+    """Return stand-alone margins and the steps from them; steps of nothing are left out."""
+    own = margin.outcome.own[unit]
+    rows = [(f"{house} alone", int(own[place])) for place, house in enumerate(HOUSES) if own[place]]
+    steps = [(name, int(amounts[unit])) for name, amounts in margin.steps]
+    return rows + [(name, amount) for name, amount in steps if amount]
+
+
+def _breakdown(done: Evaluation, unit: int, rows: list[tuple[str, int]], requirement: int) -> Component:
+    outcome = done.margin.outcome
+    left = tuple(
+        (house, int(outcome.reduced[unit, place]) / 10**DECIMALS) for place, house in enumerate(HOUSES)
+    )
+    found = zip(outcome.models, outcome.model_savings[unit].tolist(), strict=True)
+    facts = (
+        Fact("saving, share of the stand-alone sum", float(outcome.share[unit])),
+        *(Fact(f"saving that {model} finds, share", share) for model, share in found),
+        Fact("left to each house", left, ("house", "requirement")),
+        Fact("attribution", done.programme.attribution.rule),
+    )
+    return Component(
+        name="requirement",
+        amount=requirement,
+        decimals=DECIMALS,
+        rule=done.programme.mode,
+        binding=BINDINGS[int(outcome.binding[unit])],
+        facts=facts,
+        parts=tuple(Component(name=name, amount=amount, decimals=DECIMALS) for name, amount in rows),
+    )
+
+
+def _scenarios(done: Evaluation, unit: int) -> JointExplanation:
+    """Return what the joint model says of the legs; of an account on a gross basis, which has no joint tail, nothing."""
+    model = done.houses.joint_model(done.programme.joint.horizon)
+    legs = done.joint.legs.select(unit * HOUSE_COUNT + np.arange(HOUSE_COUNT))
+    said = explain_unit(model, _with_scenarios(legs, model), 0, HOUSES)
+    if not legs.gross.any():
+        return said
+    frames = {name: getattr(said, name).clear() for name in ("tail", "correlations", "positions")}
+    return JointExplanation(pnl=said.pnl, **frames)
+
+
+def _with_scenarios(legs: Books, model: JointModel) -> Books:
+    """Return the positions that the joint model has scenarios of; other models may margin more."""
+    held = model.can_margin[legs.rows]
+    return make_books(legs.book[held], legs.rows[held], legs.quantities[held], count=legs.count)

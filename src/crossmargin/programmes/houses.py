@@ -1,0 +1,285 @@
+"""The three houses on one day: instruments, accounts, each house's model, and what each calls today.
+
+Made once; every programme is evaluated on it. Market risks are kept by content, so that programmes that ask
+for the same books share one calculation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from crossmargin.core.columns import require_within
+from crossmargin.errors import BadRecord, InputError
+from crossmargin.models.revaluation.settings import RevaluationSettings
+from crossmargin.programmes.calls import Calls, calls_of_today
+from crossmargin.programmes.joint.horizons import joint_cube
+from crossmargin.programmes.joint.model import JointModel, joint_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    import polars as pl
+
+    from crossmargin.models.hkscc.margin import HksccMargins
+    from crossmargin.models.hkscc.participant import HksccParticipant
+    from crossmargin.models.market import Market
+    from crossmargin.models.revaluation.snapshot import Snapshot
+    from crossmargin.models.scenarios.build import ScenarioSettings
+    from crossmargin.models.scenarios.histories import Histories
+    from crossmargin.programmes.accounts import ClearingAccounts
+    from crossmargin.programmes.books import Books
+    from crossmargin.programmes.hkscc_house import HksccHouse
+    from crossmargin.programmes.house_model import HouseModel
+    from crossmargin.programmes.look_through import LookThrough
+    from crossmargin.programmes.prime_house import PrimeHouse
+    from crossmargin.programmes.programme import Programme
+
+__all__ = ["HouseSettings", "Houses", "models_of"]
+
+Model = TypeVar("Model")
+
+RISKS_KEPT: Final = 64
+"""Market risks kept: five programmes ask for about thirty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HouseSettings:
+    """How the houses' models are made from a market.
+
+    Parameters
+    ----------
+    hkscc_days : int
+        Trading days that HKSCC's scenarios cover: a trade settles two days after it is made. The house does
+        not publish the horizon of its scenarios; this is ours.
+    prime_days : int
+        The same of PRiME's scan ranges: one day, as its procedures say.
+    scenarios : ScenarioSettings, optional
+        Parts and rules of the scenarios; HKSCC's published numbers with the worst days of the index with most
+        prices unless given. Its horizon is not looked at.
+    revaluation : RevaluationSettings
+        How instruments are revalued in a scenario.
+    hedging_instrument : str
+        Fund against which HKSCC's liquidation add-on takes betas; where the market lacks it, the first
+        instrument of HKSCC in order of name.
+    participants : mapping of str to HksccParticipant
+        Settings of single participants at HKSCC; the house's set in force for the others.
+    """
+
+    hkscc_days: int = 2
+    prime_days: int = 1
+    scenarios: ScenarioSettings | None = None
+    revaluation: RevaluationSettings = field(default_factory=RevaluationSettings)
+    hedging_instrument: str = "2800"
+    participants: Mapping[str, HksccParticipant] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_within(self, {"hkscc_days": (1, 250), "prime_days": (1, 250)})
+
+    @property
+    def days(self) -> dict[str, int]:
+        """Horizon of each house."""
+        return {"HKSCC": self.hkscc_days, "HKCC": self.prime_days, "SEOCH": self.prime_days}
+
+    def described(self) -> tuple[tuple[str, str], ...]:
+        """Return every choice as text, for the provenance of a result."""
+        own = [
+            (name, str(getattr(self, name))) for name in ("hkscc_days", "prime_days", "hedging_instrument")
+        ]
+        return (*own, *((f"revaluation.{name}", text) for name, text in self.revaluation.described()))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Houses:
+    """HKSCC, HKCC and SEOCH on one day; made by ``open_houses``.
+
+    Parameters
+    ----------
+    market : Market
+        Where everything comes from.
+    snapshot : Snapshot
+        Instruments and marks of the day; what the rows of ``Books`` number.
+    accounts : ClearingAccounts
+        Accounts and what they hold.
+    histories : Histories
+        From which the joint model's scenarios are made.
+    hkscc : HksccHouse or None
+        HKSCC's model; None where the market has no instrument of the house.
+    prime : PrimeHouse or None
+        PRiME, of HKCC and SEOCH; None where the market has no future and no option.
+    look_through : LookThrough
+        What instruments have in common.
+    scenarios : ScenarioSettings
+        Parts and rules of every scenario set.
+    settings : HouseSettings
+        The choices made.
+    findings : DataFrame
+        ``subject``, ``kind``, ``action``: what was left out or replaced.
+    """
+
+    market: Market
+    snapshot: Snapshot
+    accounts: ClearingAccounts
+    histories: Histories
+    hkscc: HksccHouse | None
+    prime: PrimeHouse | None
+    look_through: LookThrough
+    scenarios: ScenarioSettings
+    settings: HouseSettings
+    findings: pl.DataFrame
+    joint_models: dict[str, JointModel] = field(default_factory=dict)
+    kept: dict[tuple[str, str, str], Int64[np.ndarray, " books"]] = field(default_factory=dict)
+
+    @property
+    def as_of(self) -> date:
+        """The day."""
+        return self.snapshot.as_of
+
+    def holding(self, accounts: ClearingAccounts) -> Houses:
+        """Return the same houses with other accounts or books."""
+        return replace(self, accounts=accounts)
+
+    def joint_model(self, horizon: str) -> JointModel:
+        """Return the joint expected-shortfall model over a horizon, see ``Joint.horizon``; made once."""
+        if horizon not in self.joint_models:
+            cube = joint_cube(
+                self.snapshot,
+                self.histories,
+                self.scenarios,
+                horizon=horizon,
+                days=self.settings.days,
+                revaluation=self.settings.revaluation,
+            )
+            self.joint_models[horizon] = joint_model(self.snapshot, cube)
+        return self.joint_models[horizon]
+
+    def model(self, name: str, horizon: str = "max") -> HouseModel:
+        """Return a margin method by its name in a programme.
+
+        Raises
+        ------
+        InputError
+            If the market has no instrument that the method starts from.
+        """
+        if name == "expected_shortfall":
+            return self.joint_model(horizon)
+        return self.prime_model if name == "prime" else self._present(self.hkscc, name)
+
+    @property
+    def prime_model(self) -> PrimeHouse:
+        """PRiME; errors as ``model``."""
+        return self._present(self.prime, "prime")
+
+    @staticmethod
+    def _present(model: Model | None, name: str) -> Model:
+        if model is None:
+            rule = "a market with instruments of the houses that use it"
+            raise InputError([BadRecord(file="programme", line=0, field="models", value=name, rule=rule)])
+        return model
+
+    def market_risk(self, model: str, books: Books, horizon: str = "max") -> Int64[np.ndarray, " books"]:
+        """Return the market risk of books by a model; of books asked for before, what was found then."""
+        key = (model, horizon if model == "expected_shortfall" else "", content_hash(books))
+        if key not in self.kept:
+            while len(self.kept) >= RISKS_KEPT:
+                del self.kept[next(iter(self.kept))]
+            self.kept[key] = self.model(model, horizon).market_risk(books)
+        return self.kept[key]
+
+    def can_margin(self, programme: Programme) -> Bool[np.ndarray, " instruments"]:
+        """Return which instruments every model of a programme can margin."""
+        able = np.ones(len(self.snapshot.instruments), bool)
+        if programme.mode == "silo":
+            return able
+        for name in models_of(programme):
+            able &= self.model(name, programme.joint.horizon).can_margin
+        return able
+
+    @cached_property
+    def account_risk(self) -> Int64[np.ndarray, " accounts"]:
+        """Market risk of each account by itself, by its house's own model of today."""
+        risk = np.zeros(len(self.accounts), np.int64)
+        cash = self.accounts.at("HKSCC")
+        for model, mine in (("hkscc_var", cash), ("prime", ~cash)):
+            if mine.any():
+                risk[mine] = self.market_risk(model, self.accounts.books.select(np.flatnonzero(mine)))
+        return risk
+
+    def rest_risk(self, rest: Books) -> Int64[np.ndarray, " participants"]:
+        """Return HKSCC's market risk of what its participants hold outside joint accounts, netted by participant."""
+        if not self.accounts.at("HKSCC").any():
+            return np.zeros(len(self.accounts.participants), np.int64)
+        return self.market_risk("hkscc_var", self._by_participant(rest))
+
+    def _by_participant(self, books: Books) -> Books:
+        """Return what each participant holds at HKSCC; the house knows no gross basis."""
+        owner = np.where(self.accounts.at("HKSCC"), self.accounts.participant, -1)
+        netted = books.regrouped(owner, len(self.accounts.participants))
+        return replace(netted, gross=np.zeros(netted.count, bool))
+
+    @cached_property
+    def hkscc_today(self) -> HksccMargins | None:
+        """HKSCC's margin of every participant today; None where nobody has an account there."""
+        if self.hkscc is None or not self.accounts.at("HKSCC").any():
+            return None
+        return self.hkscc.participants(self._by_participant(self.accounts.books), self.accounts.participants)
+
+    @cached_property
+    def hkscc_risk_today(self) -> Int64[np.ndarray, " participants"]:
+        """HKSCC's market risk of every participant today; 0 of those without an account there."""
+        margins = self.hkscc_today
+        if margins is None:
+            return np.zeros(len(self.accounts.participants), np.int64)
+        return margins.charges.portfolio_margin + margins.charges.flat_rate_margin
+
+    def hkscc_requirement(
+        self, market_risk: Int64[np.ndarray, " participants"]
+    ) -> Int64[np.ndarray, " participants"]:
+        """Return HKSCC's call of each participant where its market risk is this."""
+        margins = self.hkscc_today
+        if margins is None or self.hkscc is None:
+            return np.zeros(len(self.accounts.participants), np.int64)
+        present = np.bincount(self.accounts.participant, self.accounts.at("HKSCC"), market_risk.size) > 0
+        return np.where(present, self.hkscc.calls(margins, market_risk).total, 0)
+
+    @cached_property
+    def today(self) -> Calls:
+        """What each house calls today."""
+        return calls_of_today(self)
+
+    @property
+    def parameter_sets(self) -> tuple[str, ...]:
+        """Ids of the dated parameter sets that were used."""
+        return () if self.hkscc is None else (self.hkscc.settings.parameter_set,)
+
+    @cached_property
+    def input_hashes(self) -> tuple[tuple[str, str], ...]:
+        """SHA-256 of what went in."""
+        hashes = [("market", self.market.content_hash), ("marks", self.snapshot.content_hash)]
+        if self.hkscc is not None:
+            hashes.append(("HKSCC risk parameters", self.hkscc.parameters.content_hash))
+        if self.prime is not None:
+            hashes.append(("PRiME risk parameters", self.prime.span.own.content_hash))
+        return tuple(hashes)
+
+
+def models_of(programme: Programme) -> tuple[str, ...]:
+    """Return the models that a programme uses, each once, in the order of its houses."""
+    used = [programme.model_of(house) for house in programme.houses]
+    if programme.mode in {"one_pot_joint", "merged_ccp", "transfer_optimise"}:
+        used.append("expected_shortfall")
+    return tuple(dict.fromkeys(used))
+
+
+def content_hash(books: Books) -> str:
+    """Return the SHA-256 of books: equal positions, equal hash."""
+    digest = hashlib.sha256()
+    for column in (books.starts, books.rows, books.quantities, books.gross):
+        digest.update(np.ascontiguousarray(column).data)
+    return digest.hexdigest()

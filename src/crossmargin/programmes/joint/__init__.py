@@ -1,0 +1,1 @@
+"""Several houses' positions on common scenarios: the joint expected shortfall, its parts and its reasons."""

@@ -1,0 +1,1 @@
+"""Whether margins hold what they promise: tests of coverage."""
