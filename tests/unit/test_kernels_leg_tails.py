@@ -126,6 +126,15 @@ def test_narrow_rows_and_many_parts():
     np.testing.assert_allclose(found.correlations, twin.correlations, rtol=0, atol=1e-13)
 
 
+def test_rows_that_may_only_be_read():
+    """As they come from a file that is mapped into memory."""
+    starts, rows, quantities, cube = make(23, [2, 3, 1, 1], np.float32)
+    free = leg_tails(starts, rows, quantities, cube, PARTS, TAILS, houses=2)
+    cube.flags.writeable = False
+    mapped = leg_tails(starts, rows, quantities, cube, PARTS, TAILS, houses=2)
+    assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(free, mapped, strict=True))
+
+
 # What is refused
 
 

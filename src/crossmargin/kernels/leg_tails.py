@@ -229,12 +229,9 @@ def leg_tails(
     assert (starts.size - 1) % houses == 0, "each unit has a leg, maybe empty, of each house"
     _check(starts, rows, quantities, cube.shape, parts, tail_counts)
     _check_scales(cube, scales)
-    units, pairs, width = (
-        (starts.size - 1) // houses,
-        houses * (houses - 1) // 2,
-        TILE_BYTES // kind().itemsize,
-    )
+    width = TILE_BYTES // kind().itemsize
     columns = max(cube.shape[1], width)
+    units, pairs = (starts.size - 1) // houses, houses * (houses - 1) // 2
     shortfalls = np.zeros((units, 1 << houses, tail_counts.size))
     leg_losses = np.zeros((units, houses, tail_counts.size))
     correlations = np.full((units, pairs, tail_counts.size), np.nan)

@@ -74,6 +74,7 @@ def joint_accounts(
     snapshot: Snapshot,
     can_margin: Bool[np.ndarray, " instruments"],
     refused: Sequence[str] | None = None,
+    unknown: Bool[np.ndarray, " accounts"] | None = None,
 ) -> JointAccounts:
     """Join accounts as a programme admits.
 
@@ -92,6 +93,8 @@ def joint_accounts(
         Whether every model that the programme uses can margin an instrument; others stay outside.
     refused : sequence of str, optional
         For each account why it is kept out for a reason found elsewhere; empty where it is not.
+    unknown : ndarray of bool, shape (accounts,), optional
+        Accounts whose positions are not known today: they are taken to hold something that may join.
     """
     merged = programme.mode == "merged_ccp"
     why = _refusals(programme, accounts, merged=merged)
@@ -102,6 +105,7 @@ def joint_accounts(
     book = books.book
     positions = admitted[books.rows] & (why == "")[book]
     held = np.bincount(book[positions], minlength=len(accounts)) > 0
+    held |= False if unknown is None else unknown
     why[(why == "") & ~held] = "no eligible position"
     names, number = _linked(programme, accounts, why == "")
     if not merged:

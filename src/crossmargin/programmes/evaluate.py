@@ -11,6 +11,7 @@ from jaxtyping import Bool, Int64
 
 from crossmargin.core.provenance import Provenance
 from crossmargin.models.market import HOUSES
+from crossmargin.programmes.absence import Absence
 from crossmargin.programmes.calls import Calls, calls_of_programme
 from crossmargin.programmes.eligibility import JointAccounts, joint_accounts, without_opinion
 from crossmargin.programmes.explain import explained
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Evaluation", "evaluate"]
 
 METHOD: Final = "cross-margining of HKSCC, HKCC and SEOCH by a programme of this engine"
+WAITING: Final = "another house's file is missing: as today"
 DEARER: Final = "joining costs the group more than it saves"
 
 
@@ -52,7 +54,13 @@ class Evaluation:
     risen_groups: tuple[tuple[str, int, int], ...]
 
 
-def evaluate(programme: Programme, houses: Houses) -> ProgrammeResult:
+def evaluate(
+    programme: Programme,
+    houses: Houses,
+    *,
+    missing: Sequence[str] = (),
+    last_good: ProgrammeResult | None = None,
+) -> ProgrammeResult:
     """Evaluate a programme.
 
     Parameters
@@ -61,6 +69,11 @@ def evaluate(programme: Programme, houses: Houses) -> ProgrammeResult:
         The design.
     houses : Houses
         The houses on a day, see ``open_houses``.
+    missing : sequence of str
+        Houses whose positions are not known today, since their file is missing: nothing is margined there, and
+        joint accounts with a leg there follow ``programme.counterpart_missing``.
+    last_good : ProgrammeResult, optional
+        Result of the last day with every file, for ``last_good``; a joint account that it lacks saves nothing.
 
     Returns
     -------
@@ -70,9 +83,11 @@ def evaluate(programme: Programme, houses: Houses) -> ProgrammeResult:
     Raises
     ------
     InputError
-        If a model of the programme cannot be used.
+        If a model of the programme cannot be used, or a missing house is none.
     """
-    done = evaluation(programme, houses)
+    absence = Absence.of(houses, missing, last_good)
+    houses = absence.known(houses)
+    done = evaluation(programme, houses, absence)
     today = houses.today
     return ProgrammeResult(
         programme=programme,
@@ -86,13 +101,15 @@ def evaluate(programme: Programme, houses: Houses) -> ProgrammeResult:
         risen=_risen(done),
         provenance=_provenance(programme, houses),
         explain=lambda name: explained(done, name),
+        missing=tuple(missing),
     )
 
 
-def evaluation(programme: Programme, houses: Houses) -> Evaluation:
+def evaluation(programme: Programme, houses: Houses, absence: Absence | None = None) -> Evaluation:
     """Evaluate, leaving out group by group what would be dearer than today unless the programme admits it."""
-    refused = [""] * len(houses.accounts)
-    done = _evaluated(programme, houses, refused, ())
+    absence = absence or Absence.of(houses, (), None)
+    refused = _without_file(programme, houses, absence)
+    done = _evaluated(programme, houses, absence, refused, ())
     if programme.saving.allow_increase:
         return done
     risen: dict[str, tuple[str, int, int]] = {}
@@ -103,18 +120,20 @@ def evaluation(programme: Programme, houses: Houses) -> Evaluation:
         risen |= {row[0]: row for row in _rises(done, dearer)} | risen
         out = dearer[houses.accounts.group] & (at_all_houses | houses.accounts.at("HKSCC"))
         refused = [why or (DEARER if gone else "") for why, gone in zip(refused, out.tolist(), strict=True)]
-        done = _evaluated(programme, houses, refused, tuple(risen[name] for name in sorted(risen)))
+        rows = tuple(risen[name] for name in sorted(risen))
+        done = _evaluated(programme, houses, absence, refused, rows)
     return done
 
 
 def _evaluated(
     programme: Programme,
     houses: Houses,
+    absence: Absence,
     refused: Sequence[str],
     risen: tuple[tuple[str, int, int], ...],
 ) -> Evaluation:
-    joint = _joined(programme, houses, refused)
-    margin = joint_margin(programme, houses, joint)
+    joint = _joined(programme, houses, refused, absence)
+    margin = joint_margin(programme, houses, joint, absence.kept(programme, joint))
     return Evaluation(
         programme=programme,
         houses=houses,
@@ -125,17 +144,27 @@ def _evaluated(
     )
 
 
-def _joined(programme: Programme, houses: Houses, refused: Sequence[str]) -> JointAccounts:
+def _without_file(programme: Programme, houses: Houses, absence: Absence) -> list[str]:
+    """Say which accounts go back to the books of today as another of their houses' files is missing."""
+    if programme.counterpart_missing != "silo" or not absence.accounts.any():
+        return [""] * len(houses.accounts)
+    joint = _joined(programme, houses, [""] * len(houses.accounts), absence)
+    number = joint.of_account
+    waiting = np.append(absence.waiting(joint), False)[number]
+    return [WAITING if back else "" for back in waiting.tolist()]
+
+
+def _joined(programme: Programme, houses: Houses, refused: Sequence[str], absence: Absence) -> JointAccounts:
     """Join accounts; where netting is not enforceable between some houses, only across the others."""
-    can_margin = houses.can_margin(programme)
-    joint = joint_accounts(programme, houses.accounts, houses.snapshot, can_margin, refused)
+    can_margin, unknown = houses.can_margin(programme), absence.accounts
+    joint = joint_accounts(programme, houses.accounts, houses.snapshot, can_margin, refused, unknown)
     pairs = programme.eligibility.without_opinion
     if not pairs or not joint.count or programme.mode == "merged_ccp":
         return joint
     own = own_margins(programme, houses, joint)
     barred = without_opinion(joint, own, pairs, houses.accounts)
     both = [first or second for first, second in zip(refused, barred, strict=True)]
-    return joint_accounts(programme, houses.accounts, houses.snapshot, can_margin, both)
+    return joint_accounts(programme, houses.accounts, houses.snapshot, can_margin, both, unknown)
 
 
 def _group_totals(done: Evaluation) -> tuple[Int64[np.ndarray, " groups"], Int64[np.ndarray, " groups"]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from crossmargin.core.rounding import toward_zero
 from crossmargin.models.market import HOUSES
 from crossmargin.programmes.apportionment import apportioned
 from crossmargin.programmes.attribution import shapley
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from crossmargin.programmes.houses import Houses
     from crossmargin.programmes.programme import Programme
 
-__all__ = ["JointMargin", "joint_margin", "own_margins"]
+__all__ = ["JointMargin", "Kept", "joint_margin", "own_margins"]
 
 HKSCC, HKCC = HOUSES.index("HKSCC"), HOUSES.index("HKCC")
 OFFSET, ONE_NAME, LIMITS = (
@@ -61,14 +62,53 @@ class JointMargin:
     outside: Int64[np.ndarray, " participants"]
 
 
-def joint_margin(programme: Programme, houses: Houses, joint: JointAccounts) -> JointMargin:
-    """Margin joint accounts by the mode of a programme."""
+def joint_margin(
+    programme: Programme, houses: Houses, joint: JointAccounts, kept: Kept | None = None
+) -> JointMargin:
+    """Margin joint accounts by the mode of a programme.
+
+    Parameters
+    ----------
+    programme, houses, joint
+        What, on which houses, for whom.
+    kept : Kept, optional
+        Joint accounts of which a house's positions are not known today.
+    """
     own = own_margins(programme, houses, joint)
     outside = houses.rest_risk(joint.rest)
     if _in_net(programme):
         own, outside = _within_net(houses, joint, own)
     outcome, steps = MODES[programme.mode](programme, houses, joint, own)
+    if kept is not None:
+        outcome, steps = _with_missing(outcome, steps, kept)
     return JointMargin(outcome=outcome, steps=steps, outside=outside)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Kept:
+    """What joint accounts save while the file of one of their houses is missing.
+
+    Parameters
+    ----------
+    waiting : ndarray of bool, shape (joint accounts,)
+        Whether a house's file is missing.
+    share : ndarray of float64, shape (joint accounts,)
+        Saving that is given meanwhile, as a share of what is known to be margined alone.
+    """
+
+    waiting: Bool[np.ndarray, " joint_accounts"]
+    share: Float64[np.ndarray, " joint_accounts"]
+
+
+def _with_missing(outcome: Outcome, steps: Steps, kept: Kept) -> tuple[Outcome, Steps]:
+    """Return an outcome in which accounts that wait for a file have the saving kept for them, rounded down."""
+    saved = toward_zero(outcome.own * kept.share[:, None]).astype(np.int64)
+    reduced = np.where(kept.waiting[:, None], outcome.own - saved, outcome.reduced)
+    binding = np.where(kept.waiting, BINDING["another house's file is missing"], outcome.binding)
+    change = reduced.sum(axis=1) - outcome.reduced.sum(axis=1)
+    joint = np.where(kept.waiting, reduced.sum(axis=1), outcome.joint)
+    changed = replace(outcome, reduced=reduced, binding=binding, joint=joint)
+    return changed, (*steps, ("a house's file is missing", change))
 
 
 def own_margins(

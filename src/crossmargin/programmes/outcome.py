@@ -22,6 +22,7 @@ BINDINGS: Final = (
     "no worse off",
     "matched positions",
     "joint margin is higher",
+    "another house's file is missing",
 )
 """What decided; a code is a place here."""
 

@@ -94,6 +94,8 @@ class ProgrammeResult:
         What it takes to make it again.
     explain : callable
         Joint account by name → ``JointAccount``.
+    missing : tuple of str
+        Houses whose positions were not known: they call nothing here, which is no requirement of 0.
     """
 
     programme: Programme
@@ -107,6 +109,7 @@ class ProgrammeResult:
     risen: pl.DataFrame
     provenance: Provenance
     explain: Explainer
+    missing: tuple[str, ...] = ()
 
     @property
     def today(self) -> Decimal:

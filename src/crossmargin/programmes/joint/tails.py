@@ -31,9 +31,9 @@ class JointTails:
         Margin of each subset of the legs in hundredths, at least 0; the house at place h belongs to the
         subsets whose number has bit h: subset 0 is empty, the last one all.
     euler : ndarray of float64, shape (units, houses)
-        Mean loss of each leg in the worst scenarios of all legs together, blended as the margin is, in units of
-        the currency: loss-positive, negative where the leg hedges. They add up to the margin of all legs before it is floored
-        at 0 and rounded, but for what float32 rows round away in the sum of the legs.
+        Mean loss of each leg in the worst scenarios of all legs together, blended and buffered as the margin
+        is, in units of the currency: loss-positive, negative where the leg hedges. They add up to the margin
+        of all legs before it is floored at 0 and rounded, but for what float32 rounds in the sum of the legs.
     correlations : ndarray of float64, shape (units, pairs, parts)
         Of two legs' profit and loss in each part of the scenarios; NaN where a leg has no position or always
         the same result.
