@@ -19,7 +19,7 @@ from crossmargin.programmes.loss_sharing import shared_losses
 from crossmargin.programmes.one_pot import one_pot
 from crossmargin.programmes.outcome import BINDINGS
 from crossmargin.programmes.programme import GUARANTEES, SPLITS, Default, Saving
-from crossmargin.programmes.proportions import AMOUNT_LIMIT, pro_rata, proportion
+from crossmargin.programmes.proportions import AMOUNT_LIMIT, at_least, at_most, pro_rata, proportion
 from crossmargin.programmes.two_pot import two_pot_lesser
 
 HOUSES = 3
@@ -89,6 +89,17 @@ def test_a_proportion_of_the_largest_amounts_is_exact():
     whole, rest = proportion(amount, numerator, denominator)
     exact = [divmod(int(a) * int(n), int(d)) for a, n, d in zip(amount, numerator, denominator, strict=True)]
     assert [*zip(whole.tolist(), rest.tolist(), strict=True)] == exact
+
+
+@given(amounts(4), st.decimals(0, 1, places=6).map(float))
+def test_shares_of_amounts_are_exact(amount, share):
+    exact = [Fraction(str(share)) * part for part in amount.tolist()]
+    assert at_most(amount, share).tolist() == [floor(part) for part in exact]
+    assert at_least(amount, share).tolist() == [ceil(part) for part in exact]
+    computed = at_most(amount, np.array([share]))
+    # a product within 2^-50 of itself, or a quarter, below a whole amount counts as it
+    for found, part in zip(computed.tolist(), exact, strict=True):
+        assert part - 1 < found <= part + Fraction(3, 8)  # the slack, and a product's own rounding below 2^50
 
 
 @given(amounts(3), amounts(3, HOUSES))

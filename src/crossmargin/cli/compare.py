@@ -112,20 +112,12 @@ def demo(
 
 
 def _programmes(paths: list[Path] | None) -> tuple[Programme, ...]:
-    """Read programmes, listing what is wrong with any of them; names must differ."""
+    """Read programmes, listing what is wrong with any of them."""
     from crossmargin.formats.programme_files import designs, read_programme  # noqa: PLC0415
 
     if not paths:
         return designs()
     read: list[Programme] = all_read(*(lambda path=path: read_programme(path) for path in paths))
-    names = [one.name for one in read]
-    rule = "a name that no other programme has"
-    if bad := [
-        BadRecord(file=str(path), line=0, field="name", value=name, rule=rule)
-        for place, (path, name) in enumerate(zip(paths, names, strict=True))
-        if name in names[:place]
-    ]:
-        raise InputError(bad)
     return tuple(read)
 
 
@@ -171,14 +163,21 @@ def _owner(compared: Comparison) -> str | None:
 
 
 def _content(compared: Comparison, joint_account: str | None, form: Literal["table", "json"]) -> bytes:
-    from crossmargin.reports.programmes import comparison_document, comparison_report  # noqa: PLC0415
+    from crossmargin.reports.programmes.documents import comparison_document  # noqa: PLC0415
+    from crossmargin.reports.programmes.summary import explained_by  # noqa: PLC0415
+    from crossmargin.reports.programmes.terminal import comparison_report, joint_account_report  # noqa: PLC0415
 
     if form == "json":
         return comparison_document(compared, "json")
-    return printed(comparison_report(compared, joint_account))
+    shown = [comparison_report(compared)]
+    if joint_account is not None:
+        result = explained_by(compared, joint_account)
+        shown.append(joint_account_report(result.of(joint_account), result.currency))
+    return printed(*shown)
 
 
 def _write(compared: Comparison, out: Path, joint_account: str | None) -> None:
-    from crossmargin.reports.programmes import write_report  # noqa: PLC0415
+    from crossmargin.reports.programmes.documents import write_report  # noqa: PLC0415
 
+    out.mkdir(parents=True, exist_ok=True)
     write_report(compared, out, highlighted=joint_account)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crossmargin.errors import BadRecord, InputError
 from crossmargin.programmes.evaluate import evaluate
 from crossmargin.programmes.opening import open_houses
 from crossmargin.programmes.result import Comparison
@@ -48,7 +49,19 @@ def compare(
 def compare_on(
     houses: Houses, programmes: Sequence[Programme], note: Callable[[str], None] = lambda _: None
 ) -> Comparison:
-    """Evaluate programmes on houses that are open; arguments as ``compare``."""
+    """Evaluate programmes on houses that are open; arguments as ``compare``.
+
+    Raises
+    ------
+    InputError
+        If there is no programme, or two have one name.
+    """
+    names = [programme.name for programme in programmes]
+    if bad := [name for place, name in enumerate(names) if name in names[:place]] or ([] if names else [""]):
+        rule = "at least one programme, each with a name of its own"
+        raise InputError(
+            BadRecord(file="programmes", line=0, field="name", value=name, rule=rule) for name in bad
+        )
     results: list[ProgrammeResult] = []
     for programme in programmes:
         note(f"evaluate {programme.name}")

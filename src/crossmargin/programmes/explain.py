@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from crossmargin.programmes.books import Books
     from crossmargin.programmes.evaluate import Evaluation
     from crossmargin.programmes.joint.model import JointModel
-    from crossmargin.programmes.joint_margin import JointMargin
 
 __all__ = ["explained"]
 
@@ -41,7 +40,7 @@ def explained(done: Evaluation, name: str) -> JointAccount:
         rule = f"one of the {done.joint.count:,} joint accounts of {done.programme.name}: {known} …"
         raise InputError([BadRecord(file="joint account", line=0, field="", value=name, rule=rule)])
     unit = done.joint.names.index(name)
-    rows = _rows(done.margin, unit)
+    rows = _rows(done, unit)
     requirement = int(done.margin.outcome.reduced[unit].sum())
     shown = [*rows, ("requirement", requirement)]
     scenarios = _scenarios(done, unit)
@@ -57,11 +56,11 @@ def explained(done: Evaluation, name: str) -> JointAccount:
     )
 
 
-def _rows(margin: JointMargin, unit: int) -> list[tuple[str, int]]:
-    """Return stand-alone margins and the steps from them; steps of nothing are left out."""
-    own = margin.outcome.own[unit]
-    rows = [(f"{house} alone", int(own[place])) for place, house in enumerate(HOUSES) if own[place]]
-    steps = [(name, int(amounts[unit])) for name, amounts in margin.steps]
+def _rows(done: Evaluation, unit: int) -> list[tuple[str, int]]:
+    """Return the stand-alone margin of each leg and the steps from there; steps of nothing are left out."""
+    own, present = done.margin.outcome.own[unit], done.joint.has_leg[unit]
+    rows = [(f"{house} alone", int(own[place])) for place, house in enumerate(HOUSES) if present[place]]
+    steps = [(name, int(amounts[unit])) for name, amounts in done.margin.steps]
     return rows + [(name, amount) for name, amount in steps if amount]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from crossmargin.core.rounding import roundup, toward_zero
+from crossmargin.core.rounding import toward_zero
 from crossmargin.errors import RangeError
 
 __all__ = ["AMOUNT_LIMIT", "at_least", "at_most", "leftover_units", "pro_rata", "proportion", "require_exact"]
@@ -16,17 +17,35 @@ AMOUNT_LIMIT: Final = 2**53
 """Amounts keep below this, where float64 still holds every whole number: HKD 90 trillion in cents."""
 
 
-def at_most(amounts: Int64[np.ndarray, "*shape"], share: float) -> Int64[np.ndarray, "*shape"]:
+def at_most(
+    amounts: Int64[np.ndarray, "*shape"], share: float | Float64[np.ndarray, "*#shape"]
+) -> Int64[np.ndarray, "*shape"]:
     """Return share × amount rounded down, the largest whole amount that keeps within a share.
 
-    The share is a printed decimal: 0.8 of 34,324 counts as 27,459.2 and 0.8 of 5 as 4, see ``core.rounding``.
+    Parameters
+    ----------
+    amounts : ndarray of int64
+        At least 0.
+    share : float or ndarray of float64
+        From 0 to 1. A number is a printed decimal, and the product exact: 0.29 of 100 is 29, though in float64
+        it is a little less. Shares that were computed come as an array; products of them within the slack of
+        ``core.rounding`` below a whole amount count as it.
     """
-    return toward_zero(amounts * share).astype(np.int64)
+    if isinstance(share, np.ndarray):
+        return toward_zero(amounts * share).astype(np.int64)
+    return proportion(amounts, *_printed(share))[0]
 
 
 def at_least(amounts: Int64[np.ndarray, "*shape"], share: float) -> Int64[np.ndarray, "*shape"]:
-    """Return share × amount rounded up, the smallest whole amount that reaches a share."""
-    return roundup(amounts * share, 1.0).astype(np.int64)
+    """Return share × amount rounded up, the smallest whole amount that reaches a share; otherwise as ``at_most``."""
+    whole, rest = proportion(amounts, *_printed(share))
+    return whole + (rest > 0)
+
+
+def _printed(share: float) -> tuple[Int64[np.ndarray, ""], Int64[np.ndarray, ""]]:
+    """Return numerator and denominator of a decimal as printed, exact up to its 15th digit."""
+    exact = Fraction(str(share)).limit_denominator(10**15)
+    return np.asarray(exact.numerator), np.asarray(exact.denominator)
 
 
 def proportion(
