@@ -64,7 +64,11 @@ def capped_saving(
 
 
 def limited(
-    own: Int64[np.ndarray, "accounts houses"], joint: Int64[np.ndarray, " accounts"], saving: Saving
+    own: Int64[np.ndarray, "accounts houses"],
+    joint: Int64[np.ndarray, " accounts"],
+    saving: Saving,
+    *,
+    lone: bool = False,
 ) -> tuple[Int64[np.ndarray, " accounts"], Int8[np.ndarray, " accounts"]]:
     """Return what may be asked for instead of stand-alone margins, given a joint margin.
 
@@ -81,6 +85,9 @@ def limited(
         What the mode asks for, at least 0; may be above the sum.
     saving : Saving
         The limits.
+    lone : bool
+        Whether margin at one house alone may be reduced too: so it is in one merged house, which asks for
+        nothing but the joint margin.
 
     Returns
     -------
@@ -95,7 +102,7 @@ def limited(
     cases = [
         ((asked < 0) & saving.allow_increase, "joint margin is higher", asked),
         (asked < 0, "no worse off", 0),
-        ((asked == 0) | ~several_legs(own), "nothing to save", 0),
+        ((asked == 0) | ~(several_legs(own) | lone), "nothing to save", 0),
         (asked < at_least(alone, saving.minimum), "minimum saving", 0),
     ]
     held = [case for case, _, _ in cases]

@@ -48,6 +48,7 @@ def one_pot(
     *,
     floor: float = 0.0,
     model: str = "joint",
+    lone: bool = False,
 ) -> Outcome:
     """Ask one requirement of all legs, within the limits, and split it between the houses.
 
@@ -71,13 +72,15 @@ def one_pot(
         they are what is called, and bind as a cap on the sum.
     model : str
         Name of the model that ``joint`` is of.
+    lone : bool
+        Whether margin at one house alone may be reduced, see ``limited``.
 
     Raises
     ------
     RangeError
         If a part or an amount is not a number below ``AMOUNT_LIMIT``.
     """
-    requirement, binding = limited(own, joint, saving)
+    requirement, binding = limited(own, joint, saving, lone=lone)
     alone = own.sum(axis=1)
     asked, granted = alone - joint, alone - requirement
     scale = np.divide(granted, asked, out=np.zeros(asked.size), where=asked != 0)

@@ -18,6 +18,7 @@ from crossmargin.models.scenarios.index_factor import index_factor
 from crossmargin.models.scenarios.part_rules import hkscc_parts
 from crossmargin.models.scenarios.selection import WorstDays
 from crossmargin.models.span.from_market import market_span
+from crossmargin.models.span.from_market_rules import MarketSpanRules
 from crossmargin.parameters.loading import set_in_force
 from crossmargin.programmes.accounts import clearing_accounts
 from crossmargin.programmes.conversion import hkscc_conversion
@@ -151,8 +152,14 @@ class _Opening:
             return None
         scenarios = self.over(self.settings.prime_days)
         weights = self.market.weights_on(self.snapshot.as_of)
-        revaluation = self.settings.revaluation
-        return PrimeHouse(span=market_span(self.snapshot, scenarios, weights, revaluation=revaluation))
+        span = market_span(
+            self.snapshot,
+            scenarios,
+            weights,
+            rules=MarketSpanRules(horizon_days=self.settings.prime_days),
+            revaluation=self.settings.revaluation,
+        )
+        return PrimeHouse(span=span)
 
 
 def _participant(market: Market, as_of: date, hedge: str) -> HksccParticipant:

@@ -70,6 +70,11 @@ class PrimeHouse:
         """The name by which a programme chooses it."""
         return "prime"
 
+    @property
+    def can_margin(self) -> Bool[np.ndarray, " instruments"]:
+        """Whether each instrument of the snapshot has risk parameters."""
+        return self.span.series >= 0
+
     def market_risk(self, books: Books) -> Int64[np.ndarray, " books"]:
         """Return the risk margin of each book, with basis charges, in hundredths; without option value.
 
