@@ -15,7 +15,7 @@ import pytest
 from crossmargin import InputError
 from crossmargin.core.breakdown import Component
 from crossmargin.core.rounding import to_minor
-from crossmargin.programmes.attribution import attributed, euler_sigma, marginal, shapley
+from crossmargin.programmes.attribution import attributed, euler_sigma, fitted, marginal, shapley
 from crossmargin.programmes.limits import limited
 from crossmargin.programmes.loss_sharing import shared_losses
 from crossmargin.programmes.netting_benchmarks import (
@@ -251,11 +251,28 @@ def test_one_pot_gives_back_what_a_limit_takes_as_it_was_saved():
     assert printed(outcome.reduced.sum(axis=1)) == [112.2583]
 
 
+def test_one_pot_fits_the_parts_of_another_models_margin():
+    """Parts of 60 and 40 of a joint margin of 50 are 30 and 20; of 90 and −20, which miss 33 of 103, 117 and −14."""
+    parts = units([[60.0, 40.0], [90.0, -20.0]])
+    np.testing.assert_allclose(fitted(units([50.0, 103.0]), parts) / 1e6, [[30, 20], [117, -14]], rtol=1e-15)
+    outcome = one_pot(units([[100.0, 80.0]] * 2), units([50.0, 103.0]), parts, UNLIMITED)
+    assert printed(outcome.reduced) == [[30, 20], [103, 0]]  # no house holds less than nothing
+
+
 def test_one_pot_floors_come_before_the_requirement():
     own = units(MARGINS)
     outcome = one_pot(own, units([10.0]), pro_rata(units([10.0]), own), Saving(), floor=0.3)
     assert printed(outcome.reduced) == [[30, 24, 12]]
     assert reasons(outcome) == ["supervisory cap on the sum"]
+
+
+def test_a_merged_house_may_reduce_a_lone_leg():
+    own, joint = np.array([[100, 0], [100, 0], [0, 0]]), np.array([60, 120, 0])
+    apart = one_pot(own, joint, own, Saving())
+    merged = one_pot(own, joint, own, Saving(), lone=True)
+    assert apart.reduced.tolist() == own.tolist()
+    assert merged.reduced.tolist() == [[60, 0], [100, 0], [0, 0]]
+    assert reasons(merged) == ["joint margin", "no worse off", "nothing to save"]
 
 
 def test_combined_takes_the_lower_or_higher_of_the_models_asked():

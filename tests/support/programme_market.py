@@ -26,6 +26,7 @@ FUTURE, FAR_FUTURE, SMALL_FUTURE, OTHER_FUTURE = (
     "HHI.F.2026-01",
 )
 GROUPS = {"P1": "G1", "P2": "G1", "P3": "G3"}
+LARGE = 20  # so that HKSCC's margin credit does not hide what it calls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +76,20 @@ def option(right, underlying=STOCK, *, place=0):
     return listed.sort("expiry", "strike")["instrument"][place]
 
 
+def times(accounts, factor):
+    """The same accounts, holding a multiple."""
+    return tuple(
+        replace(one, held={name: factor * quantity for name, quantity in one.held.items()})
+        for one in accounts
+    )
+
+
 def sample():
     """Hedges across two and three houses, an outright book, and accounts that no switch lets in."""
     call, put, index_put = option("C", place=3), option("P", place=3), option("P", "HSI", place=3)
     other = {"participant": "P2"}
     clients = {"participant": "P3", "type": "omnibus", "basis": "gross", "consent": 0}
-    return (
+    accounts = (
         cash("arbitrage", {FUND: 500_000}),
         futures("arbitrage", {FUTURE: -10}),
         cash("cover", {STOCK: 90_000, LONE_STOCK: -20_000}),
@@ -99,6 +108,7 @@ def sample():
         options("maker", {put: -50}, participant="P3", type="market-maker"),
         cash("maker", {STOCK: -12_000}, participant="P3", type="market-maker"),
     )
+    return times(accounts, LARGE)
 
 
 def market_of(*accounts, groups=None, lines=()):

@@ -9,24 +9,22 @@ from jaxtyping import Float64, Int64
 
 from crossmargin.programmes.proportions import at_least, leftover_units, pro_rata, require_exact
 
-__all__ = ["attributed", "capped", "euler_sigma", "marginal", "shapley"]
+__all__ = ["attributed", "capped", "euler_sigma", "fitted", "marginal", "shapley"]
 
 
-def attributed(
-    total: Int64[np.ndarray, " accounts"], parts: Float64[np.ndarray, "accounts houses"]
-) -> Int64[np.ndarray, "accounts houses"]:
-    """Round parts of a total to whole units that add up to it.
+def fitted(
+    total: Int64[np.ndarray, " accounts"],
+    parts: Float64[np.ndarray, "accounts houses"] | Int64[np.ndarray, "accounts houses"],
+) -> Float64[np.ndarray, "accounts houses"]:
+    """Return parts that add up to a total: what they miss of it is shared by their size, gain or loss.
 
-    What the parts miss of the total is shared by their size, gain or loss; where all are 0, equally. Then each
-    is rounded down, and the units left over go to the largest fractions, of equal ones to the larger share, of
-    equal shares to the earlier house. So permuting houses permutes the result, but among houses of one share
-    the odd unit stays with the first.
+    Of parts without a negative one this keeps the proportions. Where all are 0, the total is shared equally.
 
     Parameters
     ----------
     total : ndarray of int64, shape (accounts,)
         Any sign.
-    parts : ndarray of float64, shape (accounts, houses)
+    parts : ndarray of float64 or int64, shape (accounts, houses)
         In the same units, any sign; a pure hedge has a negative part.
 
     Raises
@@ -37,8 +35,20 @@ def attributed(
     require_exact(parts)
     size = np.abs(parts)
     size = np.where(size.any(axis=1, keepdims=True), size, 1.0)
-    missed = total[:, None] - _in_order(parts)
-    quotas = parts + missed * size / _in_order(size)
+    return parts + (total[:, None] - _in_order(parts)) * size / _in_order(size)
+
+
+def attributed(
+    total: Int64[np.ndarray, " accounts"],
+    parts: Float64[np.ndarray, "accounts houses"] | Int64[np.ndarray, "accounts houses"],
+) -> Int64[np.ndarray, "accounts houses"]:
+    """Round parts of a total, fitted to it, to whole units that add up to it.
+
+    Each is rounded down, and the units left over go to the largest fractions, of equal ones to the larger part, of
+    equal parts to the earlier house. So permuting houses permutes the result, but among houses of one part
+    the odd unit stays with the first. Arguments and errors as of ``fitted``.
+    """
+    quotas = fitted(total, parts)
     whole = np.floor(quotas)
     units = whole.astype(np.int64)
     return units + leftover_units(total - units.sum(axis=1), quotas - whole, quotas)
@@ -55,7 +65,7 @@ def euler_sigma(
     """Return Euler parts of a joint margin in proportion to standard deviation, m_h Σ_k ρ_hk m_k ÷ joint.
 
     They add up to the joint margin √(m'ρm), Cov(X_h, ΣX) ÷ σ in words; where it is 0, so are they. Tasche, "Capital
-    allocation to business units and sub-portfolios: the Euler principle" (2008), section 3.
+    allocation to business units and sub-portfolios: the Euler principle" (2008).
 
     Parameters
     ----------

@@ -68,8 +68,10 @@ class HouseSettings:
     hedging_instrument : str
         Fund against which HKSCC's liquidation add-on takes betas; where the market lacks it, the first
         instrument of HKSCC in order of name.
+    participant : HksccParticipant, optional
+        Settings of every participant at HKSCC without its own; those of the house's set in force unless given.
     participants : mapping of str to HksccParticipant
-        Settings of single participants at HKSCC; the house's set in force for the others.
+        Settings of single participants at HKSCC.
     """
 
     hkscc_days: int = 2
@@ -77,6 +79,7 @@ class HouseSettings:
     scenarios: ScenarioSettings | None = None
     revaluation: RevaluationSettings = field(default_factory=RevaluationSettings)
     hedging_instrument: str = "2800"
+    participant: HksccParticipant | None = None
     participants: Mapping[str, HksccParticipant] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

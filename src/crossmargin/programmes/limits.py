@@ -73,9 +73,9 @@ def limited(
     """Return what may be asked for instead of stand-alone margins, given a joint margin.
 
     In order: a joint margin above the stand-alone sum is called only if increases are admitted; a saving needs
-    margin at two houses (``several_legs``); a saving below the minimum is none; then the largest saving is
-    ``cap`` × sum and ``emir_share`` × (sum − joint). With 220 alone and 85.32 jointly, caps of 80% leave 44 and
-    112.26. Bounds are rounded in favour of the houses: the requirement is never below a floor.
+    margin at two houses (``several_legs``) unless ``lone``; a saving below the minimum is none; then the largest
+    saving is ``cap`` × sum and ``emir_share`` × (sum − joint). With 220 alone and 85.32 jointly, the floors of
+    caps of 80% are 44 and 112.26. Bounds are rounded up: the requirement is never below a floor.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from crossmargin.programmes.attribution import attributed, capped
+from crossmargin.programmes.attribution import attributed, capped, fitted
 from crossmargin.programmes.limits import BINDING, limited, savings_found
 from crossmargin.programmes.outcome import Outcome
 
@@ -64,16 +64,16 @@ def one_pot(
         Joint margin, at least 0.
     parts : ndarray of float64 or int64, shape (accounts, houses)
         Each house's part of ``joint`` by any rule of attribution; any sign. ``pro_rata(joint, own)``, or the
-        exact quotas of it, for the rule of that name.
+        exact quotas of it, for the rule of that name. Parts of another model's joint margin are fitted.
     saving : Saving
         The limits.
     floor : float
         Share of its stand-alone margin that a house keeps at least. Where the floors together exceed the requirement
-        they are what is called, and bind as a cap on the sum.
+        they are what is called, and bind.
     model : str
         Name of the model that ``joint`` is of.
     lone : bool
-        Whether margin at one house alone may be reduced, see ``limited``.
+        Whether margin at one house alone may be reduced too, see ``limited``.
 
     Raises
     ------
@@ -84,14 +84,14 @@ def one_pot(
     alone = own.sum(axis=1)
     asked, granted = alone - joint, alone - requirement
     scale = np.divide(granted, asked, out=np.zeros(asked.size), where=asked != 0)
-    split = attributed(requirement, own + (parts - own) * scale[:, None])
+    split = attributed(requirement, own + (fitted(joint, parts) - own) * scale[:, None])
     reduced = capped(split, own, floor)
     raised = reduced.sum(axis=1) > requirement
     return Outcome(
         own=own,
         reduced=reduced,
         joint=joint,
-        binding=np.where(raised, BINDING["supervisory cap on the sum"], binding),
+        binding=np.where(raised, BINDING["floors of the houses"], binding),
         model_savings=savings_found(alone[:, None], joint[:, None]),
         models=(model,),
     )

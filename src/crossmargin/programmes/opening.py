@@ -139,7 +139,7 @@ class _Opening:
         return HksccHouse(
             snapshot=self.snapshot,
             parameters=parameters,
-            settings=_participant(self.market, self.snapshot.as_of, hedge),
+            settings=self.settings.participant or _participant(self.market, self.snapshot.as_of, hedge),
             conversion=hkscc_conversion(
                 self.snapshot, self.market, scenarios, deltas=deltas, revaluation=self.settings.revaluation
             ),
@@ -163,7 +163,7 @@ class _Opening:
 
 
 def _participant(market: Market, as_of: date, hedge: str) -> HksccParticipant:
-    """Return the house's set in force on a day, or the earliest one before it came into force.
+    """Return the settings of the house's set in force on a day.
 
     Raises
     ------

@@ -23,6 +23,7 @@ BINDINGS: Final = (
     "matched positions",
     "joint margin is higher",
     "another house's file is missing",
+    "floors of the houses",
 )
 """What decided; a code is a place here."""
 

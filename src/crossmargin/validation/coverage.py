@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 ZONES: Final = ("green", "yellow", "red")
-"""Basel Committee, "Supervisory framework for the use of backtesting" (1996), section III."""
+"""Basel Committee, "Supervisory framework for the use of backtesting" (1996)."""
 
 ZONE_STARTS: Final = (0.95, 0.9999)
 """Probability of as many exceedances or fewer, from which the second and the third zone hold."""
@@ -108,7 +108,7 @@ def kupiec_pof(
 def christoffersen_independence(counts: Transitions) -> CoverageTest:
     """Test whether an exceedance is as likely after one as after none.
 
-    One degree of freedom. Christoffersen, "Evaluating interval forecasts" (1998), section 3.2.
+    One degree of freedom. Christoffersen, "Evaluating interval forecasts" (1998).
     """
     apart = _log_likelihood(counts.n00, counts.n01) + _log_likelihood(counts.n10, counts.n11)
     together = _log_likelihood(counts.n00 + counts.n10, counts.n01 + counts.n11)
@@ -118,7 +118,7 @@ def christoffersen_independence(counts: Transitions) -> CoverageTest:
 def christoffersen_coverage(counts: Transitions, probability: float) -> CoverageTest:
     """Test frequency and independence together: the sum of both statistics, two degrees of freedom.
 
-    All days but the first are counted, as the transitions are. Christoffersen (1998), section 3.3.
+    All days but the first are counted, as the transitions are. Christoffersen (1998).
 
     Raises
     ------

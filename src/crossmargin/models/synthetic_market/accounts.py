@@ -75,6 +75,7 @@ class _Desks(NamedTuple):
     place: int
     name: str
     clearers: Mapping[str, str]
+    scale: float
 
     @property
     def kinds(self) -> list[str]:
@@ -87,7 +88,7 @@ class _Desks(NamedTuple):
         """Return what a desk holds where its participant can clear it."""
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(self.place, number)))
         consents = rng.random() < DESKS[kind].consent
-        legs = DESKS[kind].holdings(rng, self.catalogue, draw_scale(rng))
+        legs = DESKS[kind].holdings(rng, self.catalogue, self.scale * draw_scale(rng))
         held = [leg for leg in legs if leg.quantity and leg.house in self.clearers]
         return _Book(kind, f"{self.name}.{kind}-{number + 1}", consents, held, self.clearers)
 
@@ -121,7 +122,8 @@ def synthetic_accounts(
     found = members(size)
     catalogue = make_catalogue(histories, contracts)
     each = [
-        _Desks(seed, catalogue, place, member.name, member.clearers) for place, member in enumerate(found)
+        _Desks(seed, catalogue, place, member.name, member.clearers, size.scale)
+        for place, member in enumerate(found)
     ]
     return {"participants": participants_table(found), **_tables(_books(seed, each, size))}
 

@@ -44,6 +44,9 @@ FAR_DELTA: Final = 0.4
 PARETO, SCALE_LIMIT, SPREAD = 1.5, 30.0, 0.7
 """Tail exponent of the scale of a book, its largest value, and log-deviation of a leg."""
 
+PROXY_HEDGE_SHARE: Final = 0.35
+"""Part of the makers in stock options who hedge in index futures."""
+
 BASKET_MINIMUM: Final = 30e6
 """HKD of the smallest replica of an index: a lot of every constituent fits in."""
 
@@ -131,7 +134,10 @@ def _straddles(catalogue: Catalogue, house: str, code: str, count: int) -> tuple
 
 
 def _market_maker(rng: np.random.Generator, catalogue: Catalogue, scale: float) -> list[Leg]:
-    """Return a book of options of one underlying, its delta hedged where the underlying trades."""
+    """Return a book of options of one underlying, its delta hedged where the underlying trades.
+
+    Some makers in stock options, who cannot borrow the share, hedge in index futures for as much.
+    """
     is_index = rng.random() < INDEX_MAKER_SHARE
     underlyings = [*FUNDS] if is_index else catalogue.classes
     underlying = underlyings[int(rng.integers(0, len(underlyings)))]
@@ -144,11 +150,19 @@ def _market_maker(rng: np.random.Generator, catalogue: Catalogue, scale: float) 
     book = [Leg(house, item.instrument, quantity) for item, quantity in zip(chosen, quantities, strict=True)]
     delta = _delta(chosen, quantities)
     if not is_index:
-        return [*book, Leg(HKSCC, underlying, _lots(-delta, STOCK_LOT))]
+        return [*book, _stock_hedge(rng, catalogue, underlying, -delta)]
     futures = round(-0.6 * delta / FUTURE_SIZE)
     fund, rest = FUNDS[underlying], -delta - futures * FUTURE_SIZE
     units = _lots(rest * catalogue.spots[underlying] / catalogue.spots[fund], FUND_LOT)
     return [*book, Leg(HKCC, catalogue.futures[underlying][0], futures), Leg(HKSCC, fund, units)]
+
+
+def _stock_hedge(rng: np.random.Generator, catalogue: Catalogue, stock: str, delta: float) -> Leg:
+    """Return shares of a delta, or sometimes index futures of the same value."""
+    if rng.random() < PROXY_HEDGE_SHARE:
+        contracts = delta * catalogue.spots[stock] / (FUTURE_SIZE * catalogue.spots[MARKET_INDEX])
+        return Leg(HKCC, catalogue.futures[MARKET_INDEX][0], round(contracts))
+    return Leg(HKSCC, stock, _lots(delta, STOCK_LOT))
 
 
 def _covered_writer(rng: np.random.Generator, catalogue: Catalogue, scale: float) -> list[Leg]:

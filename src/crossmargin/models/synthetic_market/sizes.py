@@ -24,6 +24,7 @@ LIMITS: Final = {
     "seoch_participants": (1, 2_000),
     "desks": (1, 1_000),
     "accounts": (1, 1_000_000),
+    "scale": (0.01, 1_000.0),
 }
 
 OPTIONAL: Final = ("hkscc_participants", "hkcc_participants", "seoch_participants", "accounts")
@@ -59,6 +60,8 @@ class MarketSize:
     accounts : int, optional
         If given, so many accounts there are in all, the largest participants with thousands and most with a
         few, and ``desks`` is not asked; at least 3 for each participant.
+    scale : float
+        Factor on the size of every book: a few participants' margins are then not all within the houses' credits.
 
     Raises
     ------
@@ -79,6 +82,7 @@ class MarketSize:
     seoch_participants: int | None = None
     desks: int = 5
     accounts: int | None = None
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         unset = [name for name in OPTIONAL if getattr(self, name) is None]
@@ -100,7 +104,9 @@ class MarketSize:
 
 
 SIZES: Final = {
-    "small": MarketSize(participants=9, hkscc_participants=8, hkcc_participants=6, seoch_participants=4),
+    "small": MarketSize(
+        participants=9, hkscc_participants=8, hkcc_participants=6, seoch_participants=4, scale=5.0
+    ),
     "full": MarketSize(
         stocks=400,
         option_classes=90,

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["CuttingPlanes"]
 
 UNITS: Final = 1e4
+NODES: Final = 100_000
+"""After so many the solver stops with what it has: a count, since a time would not be the same on every run."""
+FAILED: Final = 4
+"""Status of a program that presolve made numerically unsound, about one in a thousand."""
 
 
 class CuttingPlanes:
@@ -137,10 +141,14 @@ class CuttingPlanes:
         least = np.minimum(slopes, 0.0) @ self.problem.contracts
         return float(least - scaled @ limits + self.fixed) * self.unit
 
-    def whole(self, gap: float) -> tuple[Int64[np.ndarray, " futures"], float]:
-        """Return the best whole contracts as far as is known, and the solver's bound below all transfers."""
+    def whole(self, gap: float) -> tuple[Int64[np.ndarray, " futures"], float] | None:
+        """Return the best whole contracts as far as is known, and the solver's bound below all transfers.
+
+        None where the solver gave up.
+        """
         found = self._solve(self._cost, self._rows, self._limits, gap)
-        assert found.x is not None, found.message
+        if found.x is None:
+            return None
         bound = (found.mip_dual_bound + self.fixed) * self.unit
         return np.rint(found.x[: self.futures]).astype(np.int64), bound
 
@@ -170,5 +178,9 @@ class CuttingPlanes:
         whole[: self.futures] = 1
         constraint = LinearConstraint(np.array(rows), ub=np.array(limits))
         bounds = Bounds(*self._bounds())
-        options = {"mip_rel_gap": gap}
-        return milp(cost, integrality=whole, bounds=bounds, constraints=constraint, options=options)
+        options = {"mip_rel_gap": gap, "node_limit": NODES}
+        found = milp(cost, integrality=whole, bounds=bounds, constraints=constraint, options=options)
+        if found.status == FAILED:
+            options["presolve"] = False
+            found = milp(cost, integrality=whole, bounds=bounds, constraints=constraint, options=options)
+        return found

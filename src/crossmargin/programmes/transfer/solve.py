@@ -24,6 +24,8 @@ ROUNDS: Final = 100
 SWEEPS: Final = 50
 
 Taken = Int64[np.ndarray, " futures"]
+Found = tuple[Taken, float, bool]
+"""Contracts, what no transfer is below, and whether no better one is left within the gap asked for."""
 
 
 def best_transfer(problem: TransferProblem, settings: Transfer) -> TransferResult:
@@ -44,23 +46,16 @@ def best_transfer(problem: TransferProblem, settings: Transfer) -> TransferResul
     nothing = np.zeros(problem.quantities.size, np.int64)
     before = problem.pots(nothing)
     asked, futures = sum(before), problem.quantities.size
-    exact = futures <= max(settings.exact_futures, PAIR)
     if futures == 0 or asked <= 0:
-        return _result(problem, nothing, before, asked, exact=True)
-    if futures <= PAIR:
-        taken, lower = _searched(problem, asked)
-    elif exact:
-        taken, lower = _exact(problem, asked, settings.gap)
+        taken, lower, exact = nothing, asked, True
+    elif futures <= PAIR:
+        taken, lower, exact = _searched(problem, asked)
+    elif futures <= settings.exact_futures:
+        taken, lower, exact = _exact(problem, asked, settings.gap)
     else:
-        taken, lower = _approximate(problem, asked)
+        taken, lower, exact = _approximate(problem, asked)
     if problem.requirement(taken) > asked - TIE * asked:
         taken = nothing
-    return _result(problem, taken, before, lower, exact=exact)
-
-
-def _result(
-    problem: TransferProblem, taken: Taken, before: tuple[float, float], lower: float, *, exact: bool
-) -> TransferResult:
     after = problem.pots(taken)
     return TransferResult(
         moved=problem.sides * taken,
@@ -71,7 +66,7 @@ def _result(
     )
 
 
-def _searched(problem: TransferProblem, asked: float) -> tuple[Taken, float]:
+def _searched(problem: TransferProblem, asked: float) -> Found:
     """Search one or two futures."""
     futures = problem.quantities.size
     at, held = np.zeros((1, PAIR), np.int64), np.zeros((1, PAIR), np.int64)
@@ -92,7 +87,7 @@ def _searched(problem: TransferProblem, asked: float) -> tuple[Taken, float]:
         long,
     )
     taken = np.abs(moved[0, :futures])
-    return taken, problem.requirement(taken)
+    return taken, problem.requirement(taken), True
 
 
 def _relaxed(
@@ -111,21 +106,19 @@ def _relaxed(
     return cuts, fractions, lower
 
 
-def _exact(problem: TransferProblem, asked: float, gap: float) -> tuple[Taken, float]:
+def _exact(problem: TransferProblem, asked: float, gap: float) -> Found:
     """Solve mixed-integer programs until one's solution is known to be as good as its bound."""
     cuts, fractions, lower = _relaxed(problem, asked)
     best = np.rint(fractions).astype(np.int64)
-    least = problem.requirement(best)
+    least, new = problem.requirement(best), True
     cuts.learn(best)
-    while least - lower > gap * least:
-        taken, bound = cuts.whole(gap)
-        lower = max(lower, bound)
-        value = problem.requirement(taken)
+    while new and least - lower > gap * least and (found := cuts.whole(gap)):
+        lower, value = max(lower, found[1]), problem.requirement(found[0])
         if value < least:
-            best, least = taken, value
-        if not cuts.learn(taken):
-            break  # every tail of the solution was known: it is as good as its bound
-    return _fewest(problem, cuts, best, least + TIE * asked), min(lower, least)
+            best, least = found[0], value
+        new = cuts.learn(found[0])  # where all is known the solution is as good as its bound
+    proven = least - lower <= max(gap, TIE) * least
+    return _fewest(problem, cuts, best, least + TIE * asked), min(lower, least), proven
 
 
 def _fewest(problem: TransferProblem, cuts: CuttingPlanes, best: Taken, ceiling: float) -> Taken:
@@ -138,12 +131,12 @@ def _fewest(problem: TransferProblem, cuts: CuttingPlanes, best: Taken, ceiling:
     return best
 
 
-def _approximate(problem: TransferProblem, asked: float) -> tuple[Taken, float]:
+def _approximate(problem: TransferProblem, asked: float) -> Found:
     """Round the best fractions, and improve that and nothing moved; the bound is that of the fractions."""
     _, fractions, lower = _relaxed(problem, asked)
     starts = [np.zeros(problem.quantities.size, np.int64), np.rint(fractions).astype(np.int64)]
     ends = [_improved(problem, start, TIE * asked) for start in starts]
-    return min(ends, key=lambda taken: (problem.requirement(taken), int(taken.sum()))), lower
+    return min(ends, key=lambda taken: (problem.requirement(taken), int(taken.sum()))), lower, False
 
 
 def _improved(problem: TransferProblem, taken: Taken, tie: float) -> Taken:
