@@ -9,7 +9,7 @@ SYNC = $(UV) pip sync --quiet --python $(BIN)/python --require-hashes
 
 .PHONY: demo test check bench docs fuzz lock clean
 
-## demo: margin the sample portfolio that ships with the project
+## demo: put the five designs side by side on the small sample market; market and report in build/demo
 demo: $(VENV)/.core
 	$(BIN)/crossmargin hkscc --rpf examples/hkscc/RPF01.csv --positions examples/hkscc/positions.csv \
 	  --participant examples/hkscc/participant.toml

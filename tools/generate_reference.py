@@ -25,6 +25,7 @@ from crossmargin import HksccParticipant, cli
 from crossmargin.formats.hkscc import reports, rpf01_layout
 from crossmargin.formats.hkscc.participant import HOUSE_KEYS
 from crossmargin.formats.market import layout as market_layout
+from crossmargin.formats.programme_files import TABLES as PROGRAMME_TABLES
 from crossmargin.formats.records import NOUNS
 from crossmargin.formats.scenario_settings import SECTIONS, TOP, PartChoices
 from crossmargin.formats.span import positions as span_positions
@@ -44,6 +45,7 @@ from crossmargin.models.scenarios.scenario_set import FACTOR_KINDS
 from crossmargin.models.scenarios.selection import LookBack, WorstDays
 from crossmargin.models.span.parameters import SPAN_KEYS, SPAN_SCHEMAS, SpanParameters
 from crossmargin.models.span.settings import SpanSettings
+from crossmargin.programmes.programme import Eligibility, Programme
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -55,10 +57,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[1]
 NOTE: Final = "<!-- Written by tools/generate_reference.py: change the code, not this page. -->"
 HELP_WIDTH: Final = 100
-DEMO: Final = (
-    *("hkscc", "--rpf", "examples/hkscc/RPF01.csv", "--positions", "examples/hkscc/positions.csv"),
-    *("--participant", "examples/hkscc/participant.toml"),
-)
+DEMO: Final = ("demo",)
 DEMO_BLOCK: Final = re.compile(r"(<!-- demo -->\n```text\n).*?(```\n<!-- /demo -->)", re.DOTALL)
 
 HEADER_MEANINGS: Final = {
@@ -231,6 +230,7 @@ MARKET_TABLES: Final = {
     "dividends": "Cash dividends, announced ones among them. Several rows of one day add up.",
     "splits": "Splits and consolidations.",
     "rates": "Interest rates.",
+    "weights": "What indices and funds consist of. Of each, the rows of its latest day hold.",
     "exchange_rates": "Exchange rates.",
 }
 MARKET_COLUMNS: Final = {
@@ -300,11 +300,23 @@ MARKET_COLUMNS: Final = {
         "days": "calendar days it holds for",
         "rate": "continuous, a fraction a year",
     },
+    "weights": {
+        "date": "day from which on they hold, until the next",
+        "underlying": "index or fund",
+        "constituent": "what it consists of; a fund on an index has the index as its one constituent",
+        "weight": "part of its value; those of a day add up to at most 1",
+    },
     "exchange_rates": {
         "date": "day",
         "currency": "ISO code",
         "rate": "units of the market's currency for one of this",
     },
+}
+NEEDED: Final = dict.fromkeys(("name", "mode"), "must be there")
+EMPTY_DEFAULTS: Final = {
+    "without_instruments": "none",
+    "without_opinion": "none",
+    "models": "the house's own",
 }
 ENGINE_TABLES: Final = {
     "history": (HistoryRules, "How histories are judged and mended."),
@@ -538,14 +550,16 @@ def engine_rows(
             continue
         written, text = documented[item.name]
         if item.default is dataclasses.MISSING:
-            default = "of the command"
+            default = NEEDED.get(item.name, "of the command")
         elif isinstance(item.default, tuple):
-            default = "all"
+            default = ", ".join(f"`{value}`" for value in item.default) or EMPTY_DEFAULTS.get(
+                item.name, "all"
+            )
         else:
             default = (
                 f"`{item.default!r}`".replace("'", '"').replace("True", "true").replace("False", "false")
             )
-        if item.name == "kinds":
+        if item.name == "kinds" and kind is not Eligibility:
             written = "array of " + ", ".join(f'"{kind}"' for kind in FACTOR_KINDS)
         yield f"`{item.name}`", re.sub(r"\bstr\b", "text", written), default, text
 
@@ -575,6 +589,26 @@ def engine_settings_page() -> str:
         "Or `periods`, an array of `[name, first day, last day]`, beside which no other key may stand: every trading day of "
         "the periods.\n",
     )
+    return "\n".join(parts)
+
+
+def programme_settings_page() -> str:
+    """Return every table and key of a programme file."""
+    heads = ("key", "type", "default", "meaning")
+    parts = [
+        NOTE,
+        "# Programme settings\n",
+        (
+            "Keys of a programme file (TOML), which `crossmargin compare --programme` and `read_programme` take. `name` and "
+            "`mode` must be there; every other key may be left out, an unknown one is refused, and so is a value of another "
+            "type or out of its range: all of them are listed at once. See [how to write one](../how-to/compare-designs.md).\n"
+        ),
+        "## Beside the tables\n",
+        table(heads, engine_rows(Programme, without=tuple(PROGRAMME_TABLES))),
+    ]
+    for name, kind in PROGRAMME_TABLES.items():
+        parts.append(f"## `[{name}]`\n\n{first_sentence(kind)}\n")
+        parts.append(table(heads, engine_rows(kind)))
     return "\n".join(parts)
 
 
@@ -765,6 +799,7 @@ def pages() -> dict[Path, str]:
         folder / "participant-settings.md": settings_page(),
         folder / "span-parameters.md": span_parameters_page(),
         folder / "span-settings.md": span_settings_page(),
+        folder / "programme-settings.md": programme_settings_page(),
         folder / "python-api.md": api_page(),
         ROOT / "README.md": DEMO_BLOCK.sub(lambda found: found[1] + demo + found[2], readme),
     }
@@ -775,16 +810,15 @@ def main(arguments: Sequence[str]) -> int:
     if set(arguments) - {"--check"}:
         print(__doc__)
         return os.EX_USAGE
+    made = pages()
     stale = [
-        path
-        for path, text in pages().items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
+        path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text
     ]
     if "--check" in arguments:
         for path in stale:
             print(f"{path.relative_to(ROOT)} differs from the code: run python tools/generate_reference.py")
         return 1 if stale else 0
-    for path, text in pages().items():
+    for path, text in made.items():
         if path in stale:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path.relative_to(ROOT)}")

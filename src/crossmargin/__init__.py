@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from crossmargin.formats.market.hkex_files import read_hkex_settlements, read_hkex_stock_options
     from crossmargin.formats.market.price_files import read_price_file
     from crossmargin.formats.prime import prime_parameters
+    from crossmargin.formats.programme_files import designs, read_programme
     from crossmargin.formats.scenario_files import read_scenarios, write_scenarios
     from crossmargin.formats.scenario_settings import EngineSettings, engine_settings, read_engine_settings
     from crossmargin.formats.span.positional_writer import write_positional
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from crossmargin.models.hkscc.synthetic import synthetic_parameters, synthetic_positions
     from crossmargin.models.market import Market, make_market
     from crossmargin.models.revaluation.cube import ScenarioCube, make_cube
+    from crossmargin.models.revaluation.deltas import cash_deltas
     from crossmargin.models.revaluation.new_series import NewSeries
     from crossmargin.models.revaluation.pricing import SeriesPricer
     from crossmargin.models.revaluation.settings import RevaluationSettings
@@ -68,6 +70,8 @@ if TYPE_CHECKING:
     from crossmargin.models.scenarios.part_rules import AntiProcyclical, PartRules, hkscc_parts
     from crossmargin.models.scenarios.scenario_set import RiskFactor, ScenarioPart, ScenarioSet
     from crossmargin.models.scenarios.selection import LookBack, StressPeriods, WorstDays
+    from crossmargin.models.span.from_market import MarketSpan, market_span
+    from crossmargin.models.span.from_market_rules import MarketSpanRules
     from crossmargin.models.span.margin import SpanMargins, span_margin, span_margins
     from crossmargin.models.span.parameters import SpanParameters, scan_points
     from crossmargin.models.span.prime import PrimeParameters, client_margin, client_rates, client_totals
@@ -84,6 +88,27 @@ if TYPE_CHECKING:
     from crossmargin.models.span.what_if import SpanWhatIf, what_if
     from crossmargin.models.synthetic_market.market import synthetic_market
     from crossmargin.models.synthetic_market.sizes import MarketSize
+    from crossmargin.programmes.compare import compare
+    from crossmargin.programmes.conversion import Conversion
+    from crossmargin.programmes.evaluate import evaluate
+    from crossmargin.programmes.examples import book_market, etf_futures
+    from crossmargin.programmes.houses import Houses, HouseSettings
+    from crossmargin.programmes.loss_sharing import LossShares, shared_losses
+    from crossmargin.programmes.opening import open_houses
+    from crossmargin.programmes.programme import (
+        Attribution,
+        Default,
+        Eligibility,
+        Joint,
+        Matching,
+        Programme,
+        Saving,
+        Transfer,
+    )
+    from crossmargin.programmes.result import Comparison, JointAccount, ProgrammeResult
+    from crossmargin.programmes.what_if import ProgrammeChange, programme_what_if
+    from crossmargin.reports.programmes.documents import write_report
+    from crossmargin.reports.programmes.page import comparison_page
     from crossmargin.store.cubes import open_cube, write_cube
 
 _HOMES = {
@@ -160,14 +185,44 @@ _HOMES = {
     ),
     "models.span.settings": ("SpanSettings",),
     "models.span.what_if": ("SpanWhatIf", "what_if"),
+    "programmes.programme": (
+        "Attribution",
+        "Default",
+        "Eligibility",
+        "Joint",
+        "Matching",
+        "Programme",
+        "Saving",
+        "Transfer",
+    ),
+    "programmes.houses": ("HouseSettings", "Houses"),
+    "programmes.opening": ("open_houses",),
+    "programmes.evaluate": ("evaluate",),
+    "programmes.compare": ("compare",),
+    "programmes.result": ("Comparison", "JointAccount", "ProgrammeResult"),
+    "programmes.what_if": ("ProgrammeChange", "programme_what_if"),
+    "programmes.examples": ("book_market", "etf_futures"),
+    "programmes.loss_sharing": ("LossShares", "shared_losses"),
+    "programmes.conversion": ("Conversion",),
+    "formats.programme_files": ("designs", "read_programme"),
+    "models.span.from_market": ("MarketSpan", "market_span"),
+    "models.span.from_market_rules": ("MarketSpanRules",),
+    "models.revaluation.deltas": ("cash_deltas",),
+    "reports.programmes.documents": ("write_report",),
+    "reports.programmes.page": ("comparison_page",),
 }
 
 __all__ = [
     "AntiProcyclical",
+    "Attribution",
     "BadRecord",
     "CashDividends",
+    "Comparison",
     "Component",
+    "Conversion",
     "CrossMarginError",
+    "Default",
+    "Eligibility",
     "EngineSettings",
     "EsChange",
     "EsMargin",
@@ -181,18 +236,30 @@ __all__ = [
     "HksccMargins",
     "HksccParameters",
     "HksccParticipant",
+    "HouseSettings",
+    "Houses",
     "InputError",
+    "Joint",
+    "JointAccount",
     "LookBack",
+    "LossShares",
     "Market",
     "MarketSize",
+    "MarketSpan",
+    "MarketSpanRules",
+    "Matching",
     "NewSeries",
     "OptionPairs",
     "PartRules",
     "PrimeParameters",
+    "Programme",
+    "ProgrammeChange",
+    "ProgrammeResult",
     "Provenance",
     "RangeError",
     "RevaluationSettings",
     "RiskFactor",
+    "Saving",
     "ScanSettings",
     "ScenarioCube",
     "ScenarioPart",
@@ -207,6 +274,7 @@ __all__ = [
     "SpanWhatIf",
     "StressPeriods",
     "TailMeasure",
+    "Transfer",
     "WhatIf",
     "WorstDays",
     "__version__",
@@ -215,16 +283,23 @@ __all__ = [
     "apply_corporate_actions",
     "arbitrage_findings",
     "black76_losses",
+    "book_market",
     "build_scenarios",
+    "cash_deltas",
     "chinaclear_haircut",
     "client_margin",
     "client_rates",
     "client_totals",
     "combine_counters",
+    "compare",
+    "comparison_page",
     "cover_with_specific_cash",
     "cover_with_specific_stock",
+    "designs",
     "engine_settings",
     "es_margins",
+    "etf_futures",
+    "evaluate",
     "expected_shortfall",
     "futures_losses",
     "hkscc_margin",
@@ -239,10 +314,13 @@ __all__ = [
     "make_snapshot",
     "marginable_positions",
     "mark_to_market",
+    "market_span",
     "net_across_days",
     "open_cube",
+    "open_houses",
     "option_pairs",
     "prime_parameters",
+    "programme_what_if",
     "read_corporate_actions",
     "read_engine_settings",
     "read_hkex_settlements",
@@ -251,6 +329,7 @@ __all__ = [
     "read_market",
     "read_participant",
     "read_price_file",
+    "read_programme",
     "read_rpf01",
     "read_scenarios",
     "read_span_parameters",
@@ -259,6 +338,7 @@ __all__ = [
     "rpf01_parameters",
     "scan_points",
     "scenarios_from_histories",
+    "shared_losses",
     "span_margin",
     "span_margins",
     "synthetic_market",
@@ -272,6 +352,7 @@ __all__ = [
     "write_market",
     "write_participant",
     "write_positional",
+    "write_report",
     "write_rpf01",
     "write_scenarios",
     "write_spn",

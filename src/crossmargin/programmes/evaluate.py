@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Evaluation", "evaluate"]
 
 METHOD: Final = "cross-margining of HKSCC, HKCC and SEOCH by a programme of this engine"
+LEAST_RISE: Final = 100
 WAITING: Final = "another house's file is missing: as today"
 DEARER: Final = "joining costs the group more than it saves"
 
@@ -207,14 +208,20 @@ def _steps(done: Evaluation) -> pl.DataFrame:
 
 
 def _risen(done: Evaluation) -> pl.DataFrame:
-    """Return where joining is dearer, whether or not it is called."""
+    """Return where joining is dearer, whether or not it is called.
+
+    HKSCC rounds to whole units of currency: less than one is no rise.
+    """
     outcome, allowed = done.margin.outcome, done.programme.saving.allow_increase
     own = outcome.own.sum(axis=1)
-    higher = np.flatnonzero(outcome.joint > own)
+    higher = np.flatnonzero(outcome.joint - own >= LEAST_RISE)
     rows = [
         (done.joint.names[i], int(own[i]), int(outcome.joint[i]), "the joint margin is higher")
         for i in higher.tolist()
     ]
+    called = (
+        outcome.saving[higher] < 0
+    ).tolist()  # two pots raise nothing, even where increases are admitted
     groups = _rises(done, _dearer_groups(done)) if allowed else list(done.risen_groups)
     rows += [(f"group {name}", today, now, DEARER) for name, today, now in groups]
     amounts = np.array([row[1:3] for row in rows], np.int64).reshape(-1, 2)
@@ -224,7 +231,7 @@ def _risen(done: Evaluation) -> pl.DataFrame:
             "stand_alone": money(amounts[:, 0]),
             "joint": money(amounts[:, 1]),
             "rise": money(amounts[:, 1] - amounts[:, 0]),
-            "called": pl.Series([allowed] * len(rows), dtype=pl.Boolean),
+            "called": pl.Series([*called, *([allowed] * len(groups))], dtype=pl.Boolean),
             "why": pl.Series([row[3] for row in rows], dtype=pl.String),
         }
     )

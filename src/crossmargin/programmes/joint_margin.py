@@ -12,6 +12,7 @@ from crossmargin.core.rounding import toward_zero
 from crossmargin.models.market import HOUSES
 from crossmargin.programmes.apportionment import apportioned
 from crossmargin.programmes.attribution import shapley
+from crossmargin.programmes.books import joined_books
 from crossmargin.programmes.eligibility import HOUSE_COUNT
 from crossmargin.programmes.houses import models_of
 from crossmargin.programmes.joint.tails import joint_tails
@@ -145,12 +146,28 @@ def _within_net(
     participant = accounts.participant[cash]
     parts[cash] = apportioned(houses.hkscc_risk_today, houses.account_risk[cash], participant)
     joined = cash[joint.of_account[cash] >= 0]
+    parts[joined] = _joining(houses, joint, joined, parts[joined])
     within = own.copy()
     within[:, HKSCC] = 0
     np.add.at(within[:, HKSCC], joint.of_account[joined], parts[joined])
     outside = houses.hkscc_risk_today.copy()
     np.subtract.at(outside, accounts.participant[joined], parts[joined])
     return within, outside
+
+
+def _joining(
+    houses: Houses,
+    joint: JointAccounts,
+    joined: Int64[np.ndarray, " members"],
+    parts: Int64[np.ndarray, " members"],
+) -> Int64[np.ndarray, " members"]:
+    """Return of each account's part what falls on the positions that join: by what each side is margined alone."""
+    whole, kept = houses.accounts.books.select(joined), joint.rest.select(joined)
+    left = replace(kept, quantities=-kept.quantities)
+    inside = joined_books([whole, left]).regrouped(np.tile(np.arange(joined.size), 2), joined.size)
+    weights = np.stack([houses.market_risk("hkscc_var", books) for books in (inside, kept)], axis=1)
+    account = np.repeat(np.arange(joined.size), 2)
+    return apportioned(parts, weights.ravel(), account)[::2]
 
 
 def _silo(
@@ -183,7 +200,7 @@ def _two_pot(
         consulted=_consulted(programme, joint, models),
     )
     extra = _concentration(programme, houses, joint)
-    concentrated = _with_concentration(outcome, extra, programme)
+    concentrated = _with_concentration(outcome, extra, programme, joint)
     steps = ((OFFSET, outcome.joint - own.sum(axis=1)), (ONE_NAME, extra))
     return concentrated, _finished(steps, concentrated)
 
@@ -201,9 +218,10 @@ def _by_models(
 def _consulted(
     programme: Programme, joint: JointAccounts, models: tuple[str, ...]
 ) -> Bool[np.ndarray, "accounts models"]:
-    """Say which models are of a house that has a leg in the account."""
+    """Say which models are of a house that has a leg in the account; all where positions net to nothing."""
     of_house = np.array([[programme.model_of(house) == name for name in models] for house in HOUSES])
-    return (joint.has_leg[:, :, None] & of_house[None]).any(axis=1)
+    empty = ~joint.has_leg.any(axis=1, keepdims=True)
+    return (joint.has_leg[:, :, None] & of_house[None]).any(axis=1) | empty
 
 
 def _spread_credit(
@@ -213,7 +231,7 @@ def _spread_credit(
         own, joint.legs, houses.look_through, programme.matching, programme.saving
     ).outcome
     extra = _concentration(programme, houses, joint)
-    concentrated = _with_concentration(outcome, extra, programme)
+    concentrated = _with_concentration(outcome, extra, programme, joint)
     steps = (("credit of matched positions", outcome.joint - own.sum(axis=1)), (ONE_NAME, extra))
     return concentrated, _finished(steps, concentrated)
 
@@ -242,8 +260,7 @@ def _one_pot(
     found = _joint_risk(programme, houses, joint, own)
     basis = houses.look_through.basis_charge(joint.union, programme.joint.basis_charge)
     extra = _concentration(programme, houses, joint)
-    parts = found.parts + pro_rata(basis, own)
-    parts[:, HKSCC] += extra
+    parts = found.parts + _on_legs(basis, own, joint) + _of_one_name(extra, own, joint)
     asked = found.risk + basis + extra
     outcome = one_pot(
         own,
@@ -294,7 +311,7 @@ def _joint_risk(
     if rule == "euler":
         parts = euler * CENTS
     else:
-        parts = (shapley(subsets) if rule == "shapley" else pro_rata(risk, own)).astype(np.float64)
+        parts = (shapley(subsets) if rule == "shapley" else _on_legs(risk, own, joint)).astype(np.float64)
     return _JointRisk(risk=risk, model=model, parts=parts, steps=steps)
 
 
@@ -341,16 +358,36 @@ def _concentration(programme: Programme, houses: Houses, joint: JointAccounts) -
     return none
 
 
-def _with_concentration(outcome: Outcome, extra: Amounts, programme: Programme) -> Outcome:
-    """Return an outcome in which HKSCC asks for what one name at several houses costs on top.
+def _on_legs(
+    amounts: Amounts, own: Int64[np.ndarray, "accounts houses"], joint: JointAccounts
+) -> Int64[np.ndarray, "accounts houses"]:
+    """Split amounts by stand-alone margin; where there is none, equally between the houses with a position."""
+    margined = own.any(axis=1, keepdims=True)
+    return pro_rata(amounts, np.where(margined, own, joint.has_leg.astype(np.int64)))
+
+
+def _of_one_name(
+    extra: Amounts, own: Int64[np.ndarray, "accounts houses"], joint: JointAccounts
+) -> Int64[np.ndarray, "accounts houses"]:
+    """Let HKSCC, whose add-on it is, ask for what one name costs; the others where it has no position."""
+    parts = _on_legs(extra, own, joint)
+    held = joint.has_leg[:, HKSCC]
+    parts[held] = 0
+    parts[held, HKSCC] = extra[held]
+    return parts
+
+
+def _with_concentration(
+    outcome: Outcome, extra: Amounts, programme: Programme, joint: JointAccounts
+) -> Outcome:
+    """Return an outcome in which houses ask for what one name at several houses costs on top.
 
     No more than was saved, unless the programme calls increases.
     """
     if not extra.any():
         return outcome
     added = extra if programme.saving.allow_increase else np.minimum(extra, np.maximum(outcome.saving, 0))
-    reduced = outcome.reduced.copy()
-    reduced[:, HKSCC] += added
+    reduced = outcome.reduced + _of_one_name(added, outcome.own, joint)
     undone = (extra > 0) & (reduced.sum(axis=1) >= outcome.own.sum(axis=1))
     return replace(
         outcome,

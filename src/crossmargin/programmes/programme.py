@@ -244,8 +244,9 @@ class Programme:
     ----------
     name : str
         Said in every result.
-    mode : str
-        One of ``MODES``.
+    mode : {"silo", "spread_credit", "two_pot_lesser", "one_pot_joint", "transfer_optimise", "merged_ccp"}
+        Each house alone; matched legs pay a share; each house's model on all positions, the lesser saving for
+        all; one requirement on all positions; futures moved to the longer pot; one house.
     houses : tuple of str
         Houses that take part; the others stay as they are.
     description : str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 import polars.selectors as cs
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from crossmargin.programmes.result import Comparison, JointAccount
 
 __all__ = ["comparison_report", "joint_account_report"]
+
+RISES_SHOWN: Final = 5
+"""The files of the report hold all of them."""
 
 
 def comparison_report(comparison: Comparison) -> RenderableType:
@@ -39,13 +42,18 @@ def comparison_report(comparison: Comparison) -> RenderableType:
         ),
         frame_table("Houses", _shown(stacked(comparison, "houses"))),
         frame_table("What decided the savings of joint accounts", binding_table(comparison)),
-        frame_table("Where the joint margin is higher", risen) if len(risen) else _none_risen(),
+        *_risen(risen),
         *(Text(line, "dim") for line in stamps),
     )
 
 
-def _none_risen() -> Text:
-    return Text("Where the joint margin is higher: nowhere")
+def _risen(risen: pl.DataFrame) -> list[RenderableType]:
+    """Show the largest rises, and say how many more there are."""
+    if not len(risen):
+        return [Text("Where the joint margin is higher: nowhere")]
+    shown = risen.sort("rise", descending=True).head(RISES_SHOWN)
+    title = f"Where the joint margin is higher: the largest {len(shown)} of {len(risen):,}"
+    return [frame_table(title, shown)]
 
 
 def joint_account_report(account: JointAccount, currency: str) -> RenderableType:
