@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from crossmargin.models.market import Market
+    from crossmargin.programmes.houses import HouseSettings
     from crossmargin.programmes.programme import Programme
     from crossmargin.programmes.result import Comparison
 
@@ -69,8 +70,8 @@ def compare(
         note("read market")
         loaded = _sample() if market is None else load_market(market)
         day = as_of or last_day(loaded)
-        chosen = _example(loaded, day, amount) if example else loaded
-        compared = _compared(chosen, programmes, day, note)
+        chosen, settings = _example(loaded, day, amount) if example else (loaded, None)
+        compared = _compared(chosen, programmes, day, note, settings)
         shown = joint_account or (_owner(compared) if example else None)
         note("report")
         content = _content(compared, shown, form)
@@ -142,18 +143,22 @@ def _sample() -> Market:
     return synthetic_market(seed=SEED)
 
 
-def _example(market: Market, day: date, amount: float) -> Market:
-    from crossmargin.programmes.examples import etf_futures  # noqa: PLC0415
+def _example(market: Market, day: date, amount: float) -> tuple[Market, HouseSettings]:
+    from crossmargin.programmes.examples import etf_futures, example_settings  # noqa: PLC0415
 
-    return etf_futures(market, day, amount=amount)
+    return etf_futures(market, day, amount=amount), example_settings(market, day)
 
 
 def _compared(
-    market: Market, programmes: tuple[Programme, ...], day: date, note: Callable[[str], None]
+    market: Market,
+    programmes: tuple[Programme, ...],
+    day: date,
+    note: Callable[[str], None],
+    settings: HouseSettings | None = None,
 ) -> Comparison:
     from crossmargin.programmes.compare import compare as compare_programmes  # noqa: PLC0415
 
-    return compare_programmes(market, programmes, day, note=note)
+    return compare_programmes(market, programmes, day, settings, note)
 
 
 def _owner(compared: Comparison) -> str | None:

@@ -10,6 +10,9 @@ import polars as pl
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.models.market import MARKET_SCHEMAS
 from crossmargin.models.revaluation.snapshot import make_snapshot
+from crossmargin.models.scenarios.index_factor import index_factor
+from crossmargin.programmes.houses import HouseSettings
+from crossmargin.programmes.opening import house_participant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
     from crossmargin.models.market import Market
 
-__all__ = ["AMOUNT", "OWNER", "book_market", "etf_futures"]
+__all__ = ["AMOUNT", "OWNER", "book_market", "etf_futures", "example_settings"]
 
 AMOUNT: Final = 10_000_000.0
 """Market value of each leg, in the market's currency."""
@@ -44,7 +47,7 @@ def etf_futures(
     amount : float
         Market value of each leg, above 0, in the market's currency; in whole units, the nearest.
     index : str, optional
-        The index; the first that has all of it unless given.
+        The index; unless given that with most constituents, of equal ones that with most prices.
     fund : str, optional
         The fund's underlying; the first on the index unless given.
 
@@ -67,16 +70,34 @@ def etf_futures(
     return book_market(market, positions, name=f"{bought['underlying']} against {sold['instrument']}")
 
 
+def example_settings(market: Market, as_of: date) -> HouseSettings:
+    """Return house settings in which HKSCC's margin credit is used up by what else the participant holds.
+
+    The credit is a participant's, for its whole book: a small book alone would pay nothing at HKSCC.
+    """
+    participant = house_participant(market, as_of)
+    return HouseSettings(participant=replace(participant, margin_credit=0.0))
+
+
 def _pair(
     market: Market, table: pl.DataFrame, as_of: date, index: str | None, fund: str | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the rows of a fund and of the nearest future on its index."""
     tracks = market.weights_on(as_of).filter(pl.col("weight").min().over("underlying") == 1.0)
+    longest = pl.format("spot:{}", "constituent") == index_factor(market, as_of)
+    sizes = market.weights_on(as_of).group_by(pl.col("underlying").alias("constituent")).len("size")
+    tracks = tracks.join(sizes, on="constituent", how="left").with_columns(
+        pl.col("size").fill_null(0), longest=longest
+    )
     if index is not None:
         tracks = tracks.filter(constituent=index)
     if fund is not None:
         tracks = tracks.filter(underlying=fund)
-    funds = table.filter(kind="etf").join(tracks, on="underlying").sort("constituent", "instrument")
+    funds = (
+        table.filter(kind="etf")
+        .join(tracks, on="underlying")
+        .sort("preferred", "constituent", "instrument", descending=[True, False, False])
+    )
     futures = table.filter(kind="future").sort("expiry", "instrument")
     for row in funds.iter_rows(named=True):
         near = futures.filter(underlying=row["constituent"])

@@ -17,9 +17,11 @@ from jaxtyping import Bool, Int64
 from crossmargin.core.columns import require_within
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.models.revaluation.settings import RevaluationSettings
+from crossmargin.models.scenarios.build import scenarios_from_histories
 from crossmargin.programmes.calls import Calls, calls_of_today
 from crossmargin.programmes.joint.horizons import joint_cube
 from crossmargin.programmes.joint.model import JointModel, joint_model
+from crossmargin.programmes.replicas import StandIns, make_stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -194,6 +196,25 @@ class Houses:
                 del self.kept[next(iter(self.kept))]
             self.kept[key] = self.model(model, horizon).market_risk(books)
         return self.kept[key]
+
+    def union_risk(self, programme: Programme, model: str, books: Books) -> Int64[np.ndarray, " books"]:
+        """Return the market risk of books of one owner's legs by a model of a programme.
+
+        PRiME looks replicas of an index through where that lowers its margin; the joint model and HKSCC's have
+        the moves of every share, and need not.
+        """
+        plain = self.market_risk(model, books, programme.joint.horizon)
+        if model != "prime":
+            return plain
+        found = self.stand_ins.looked_through(books, minimum_coverage=programme.matching.minimum_coverage)
+        return found.lower(plain, self.market_risk(model, found.books))
+
+    @cached_property
+    def stand_ins(self) -> StandIns:
+        """What stands in PRiME for replicas of indices; errors as ``model``."""
+        days = self.settings.prime_days
+        scenarios = scenarios_from_histories(self.histories, replace(self.scenarios, horizon_days=days))
+        return make_stand_ins(self.snapshot, self.prime_model.span, self.look_through, scenarios)
 
     def can_margin(self, programme: Programme) -> Bool[np.ndarray, " instruments"]:
         """Return which instruments every model of a programme can margin."""

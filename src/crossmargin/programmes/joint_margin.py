@@ -211,7 +211,7 @@ def _by_models(
     """Return each model's margin of every leg, and of all legs as one."""
     horizon = programme.joint.horizon
     legs = [houses.market_risk(name, joint.legs, horizon).reshape(-1, HOUSE_COUNT) for name in models]
-    together = [houses.market_risk(name, joint.union, horizon) for name in models]
+    together = [houses.union_risk(programme, name, joint.union) for name in models]
     return np.stack(legs, axis=1), np.stack(together, axis=1)
 
 

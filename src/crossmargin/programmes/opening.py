@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from crossmargin.models.scenarios.histories import Histories
     from crossmargin.models.scenarios.scenario_set import ScenarioSet
 
-__all__ = ["OPENING_STAGES", "default_scenarios", "open_houses"]
+__all__ = ["OPENING_STAGES", "default_scenarios", "house_participant", "open_houses"]
 
 OPENING_STAGES: Final = 5
 """Stages that ``open_houses`` notes."""
@@ -139,12 +139,17 @@ class _Opening:
         return HksccHouse(
             snapshot=self.snapshot,
             parameters=parameters,
-            settings=self.settings.participant or _participant(self.market, self.snapshot.as_of, hedge),
+            settings=self._participant(hedge),
             conversion=hkscc_conversion(
                 self.snapshot, self.market, scenarios, deltas=deltas, revaluation=self.settings.revaluation
             ),
             own_settings=self.settings.participants,
         )
+
+    def _participant(self, hedge: str) -> HksccParticipant:
+        """Return the settings of participants, with a hedging instrument that the market has."""
+        given = self.settings.participant or house_participant(self.market, self.snapshot.as_of)
+        return replace(given, hedging_instrument=hedge)
 
     def prime(self) -> PrimeHouse | None:
         """Return PRiME; None where the market has no future and no option."""
@@ -162,7 +167,7 @@ class _Opening:
         return PrimeHouse(span=span)
 
 
-def _participant(market: Market, as_of: date, hedge: str) -> HksccParticipant:
+def house_participant(market: Market, as_of: date) -> HksccParticipant:
     """Return the settings of the house's set in force on a day.
 
     Raises
@@ -175,7 +180,6 @@ def _participant(market: Market, as_of: date, hedge: str) -> HksccParticipant:
         rule = "a day on which a parameter set of HKSCC is known"
         raise InputError([BadRecord(file="hkscc", line=0, field="as_of", value=str(as_of), rule=rule)])
     values: dict[str, Any] = {name: found[name] for name in HOUSE_VALUES}
-    values["hedging_instrument"] = hedge
     return HksccParticipant(**values, parameter_set=found["id"], data_note=market.data_note)
 
 

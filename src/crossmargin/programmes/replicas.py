@@ -9,9 +9,9 @@ index may come apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -163,10 +163,11 @@ class StandIns:
             If ``minimum_coverage`` is not above 0 and at most 1.
         """
         matched = self.look.matched(books, minimum_coverage=minimum_coverage)
-        turns = _by_turn(matched, self._index_entries(matched))
-        held = _shares_held(books, self.look, matched.exposures.book[np.concatenate(turns)])
-        found = [self._replaced(held, matched, entries) for entries in turns]
-        return self._looked_through(books, held, _in_order(found))
+        entries = self._index_entries(matched)
+        held = _shares_held(books, self.look, matched.exposures.book[entries])
+        turns = _by_turn(matched, entries) or [entries]
+        found = [self._replaced(held, matched, turn) for turn in turns]
+        return self._after(books, held, _joined(found))
 
     def basis_rate(
         self, index: int, shares: Int64[np.ndarray, " shares"], weights: Float64[np.ndarray, " shares"]
@@ -186,7 +187,9 @@ class StandIns:
             Above 0.
         """
         moves = np.stack([self._moves(share) for share in shares.tolist()], axis=1)
-        basket = (moves * (weights / weights.sum())).sum(axis=1)  # no matrix product: its order hangs on threads
+        basket = (moves * (weights / weights.sum())).sum(
+            axis=1
+        )  # no matrix product: its order hangs on threads
         return residual_shortfall(basket, self._moves(index), self.scenarios.parts, self.confidence)
 
     def frame(self, found: LookedThrough) -> pl.DataFrame:
@@ -212,32 +215,244 @@ class StandIns:
         exchange = columns.get(f"exchange_rate:{self.currency.get(name)}")
         return spot if exchange is None else (1.0 + spot) * (1.0 + self.scenarios.moves[:, exchange]) - 1.0
 
-    @cached_property
-    def _rates(self) -> dict[tuple[int, bytes], float]:
-        """Rates found so far, by index and the shares used."""
-        return {}
-
     def _index_entries(self, matched: Matches) -> Int64[np.ndarray, " entries"]:
         """Return the entries in which derivatives on an index with a stand-in match a basket."""
         root = matched.exposures.root
         there = (matched.amounts[:, BASKET] > 0) & ~matched.single[root] & (self.row[root] >= 0)
         return np.flatnonzero(there)
 
-    def _replaced(self, held: _SharesHeld, matched: Matches, entries: Int64[np.ndarray, " entries"]) -> Replicas:
-        """Take one basket a book out of its shares, and return what stands for them."""
-        own, amounts = matched.exposures, matched.amounts[entries, BASKET]
-        root, book = own.root[entries], own.book[entries]
+    def _replaced(
+        self, held: _SharesHeld, matched: Matches, entries: Int64[np.ndarray, " entries"]
+    ) -> Replicas:
+        """Take one basket of each of some books out of its shares, and return what stands for them."""
+        own = matched.exposures
+        root, sign = own.root[entries], -np.sign(own.derivative[entries])
         wanted = _wanted(self.look, matched, entries)
-        units, value, enough = held.available(wanted)
-        whole = toward_zero(np.bincount(wanted.owner, value, entries.size) / self.value[self.row[root]])
-        stands = np.flatnonzero(whole >= 1)
-        held.take(wanted, units, whole >= 1)
+        taken = held.within(wanted)
+        worth = np.bincount(wanted.owner[taken.slot], taken.units * held.unit[taken.at], entries.size)
+        units = toward_zero(worth / self.value[self.row[root]])
+        stands = np.flatnonzero(units >= 1)
+        held.take(taken, np.where(units >= 1, sign, 0.0)[wanted.owner[taken.slot]])
         return Replicas(
-            book=book[stands],
+            book=own.book[entries][stands],
             root=root[stands],
-            quantity=(-np.sign(own.derivative[entries]) * whole)[stands].astype(np.int64),
-            matched=amounts[stands],
-            rate=np.array([self._rate(int(root[at]), wanted.of(at), enough) for at in stands.tolist()]),
+            quantity=(sign * units)[stands].astype(np.int64),
+            matched=matched.amounts[entries, BASKET][stands],
+            rate=self._basis_rates(root, stands, wanted, taken.enough),
         )
 
-    def _rate(self, index: int, span: slice, enough: Bool[np.ndarray, " shares"]) -> float: ...
+    def _basis_rates(
+        self,
+        root: Int64[np.ndarray, " owners"],
+        stands: Int64[np.ndarray, " replicas"],
+        wanted: _Wanted,
+        enough: Bool[np.ndarray, " wanted"],
+    ) -> Float64[np.ndarray, " replicas"]:
+        """Return the rate of each basket; of the same shares of an index it is found once."""
+        starts = np.searchsorted(wanted.owner, np.arange(root.size + 1))
+        known: dict[tuple[int, bytes], float] = {}
+        rates = np.empty(stands.size)
+        for place, owner in enumerate(stands.tolist()):
+            span = slice(starts[owner], starts[owner + 1])
+            used = enough[span]
+            key = (int(root[owner]), used.tobytes())
+            if key not in known:
+                known[key] = self.basis_rate(key[0], wanted.share[span][used], wanted.weight[span][used])
+            rates[place] = known[key]
+        return rates
+
+    def _after(self, books: Books, held: _SharesHeld, replicas: Replicas) -> LookedThrough:
+        """Return the changed books: what is left of the shares, and stand-ins netted with holdings of the fund."""
+        number, book = np.unique(replicas.book, return_inverse=True)
+        quantities = books.quantities.copy()
+        quantities[held.at] = held.left
+        changed = replace(books, quantities=quantities).select(number)
+        before = books.select(number)
+        row = self.row[replicas.root]
+        after = make_books(
+            np.concatenate([changed.book, book]),
+            np.concatenate([changed.rows, row.astype(np.int32)]),
+            np.concatenate([changed.quantities, replicas.quantity]),
+            count=number.size,
+        )
+        fund = self.fund_charge[replicas.root]
+        held_before = _quantities(before, book, row)
+        raised = _charged(held_before + replicas.quantity, fund) - _charged(held_before, fund)
+        return LookedThrough(
+            number=number,
+            books=after,
+            charge=exact_sums(replicas.charge, book, number.size),
+            waived=exact_sums(raised, book, number.size),
+            replicas=replicas,
+        )
+
+
+def make_stand_ins(
+    snapshot: Snapshot, span: MarketSpan, look: LookThrough, scenarios: ScenarioSet
+) -> StandIns:
+    """Return what stands in PRiME for replicas of each index.
+
+    Of several funds in the commodity of an index that with the lowest basis charge, then the first by name.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        Marks of the day.
+    span : MarketSpan
+        PRiME's parameters.
+    look : LookThrough
+        Of the same snapshot.
+    scenarios : ScenarioSet
+        Those from which ``span`` was made.
+    """
+    cash = span.instruments.with_row_index("row").join(span.conversion, on="instrument")
+    named = cash.join(snapshot.instruments.select("instrument", "underlying", "currency"), on="instrument")
+    funds = named.filter((pl.col("underlying") != pl.col("commodity")) & (pl.col("value") > 0))
+    first = funds.sort("basis_charge", "instrument").unique("commodity", keep="first", maintain_order=True)
+    row, charge = np.full(len(look.names), -1, np.int64), np.zeros(len(look.names))
+    number = {name: at for at, name in enumerate(look.names)}
+    for index, place, value, rate in first.select("commodity", "row", "value", "basis_charge").iter_rows():
+        row[number[index]], charge[number[index]] = place, value * rate
+    foreign = named.filter(pl.col("currency") != snapshot.currency)
+    return StandIns(
+        look=look,
+        scenarios=scenarios,
+        currency=dict(foreign.select("underlying", "currency").iter_rows()),
+        confidence=span.rules.confidence,
+        row=row,
+        instruments=tuple(span.instruments["instrument"]),
+        value=span.instruments["value"].to_numpy(),
+        fund_charge=charge,
+    )
+
+
+class _Wanted(NamedTuple):
+    """Shares of one basket a book, by owner (a place in the entries of a turn) and share."""
+
+    owner: Int64[np.ndarray, " wanted"]
+    key: Int64[np.ndarray, " wanted"]
+    share: Int64[np.ndarray, " wanted"]
+    weight: Float64[np.ndarray, " wanted"]
+    amount: Float64[np.ndarray, " wanted"]
+    sign: Float64[np.ndarray, " wanted"]
+
+
+class _Taken(NamedTuple):
+    """Units for a turn: of which held positions, for which of the wanted shares, and which of these suffice."""
+
+    at: Int64[np.ndarray, " positions"]
+    slot: Int64[np.ndarray, " positions"]
+    units: Float64[np.ndarray, " positions"]
+    enough: Bool[np.ndarray, " wanted"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _SharesHeld:
+    """Holdings of shares, in order of book × underlyings + underlying; ``left`` is what no basket took yet.
+
+    A share may be held in several instruments, such as counters in two currencies; ``rank`` counts them.
+    """
+
+    at: Int64[np.ndarray, " positions"]
+    key: Int64[np.ndarray, " positions"]
+    rank: Int64[np.ndarray, " positions"]
+    unit: Float64[np.ndarray, " positions"]
+    left: Int64[np.ndarray, " positions"]
+
+    def within(self, wanted: _Wanted) -> _Taken:
+        """Return the whole units that shares suffice for; no more than is held with the sign of the basket."""
+        slot = np.searchsorted(wanted.key, self.key)
+        at = np.flatnonzero(np.append(wanted.key, -1)[slot] == self.key)
+        slot = slot[at]
+        value = self.left[at] * self.unit[at] * wanted.sign[slot]
+        there = np.bincount(slot, value, wanted.key.size)
+        enough = there >= wanted.amount * (1.0 - SLACK)
+        rest, units = np.where(enough, wanted.amount, 0.0), np.zeros(at.size)
+        for rank in range(int(self.rank[at].max(initial=-1)) + 1):
+            now = np.flatnonzero((self.rank[at] == rank) & (value > 0))
+            most = np.minimum(rest[slot[now]], value[now]) / self.unit[at[now]]
+            units[now] = np.minimum(toward_zero(most), np.abs(self.left[at[now]]))
+            rest[slot[now]] -= units[now] * self.unit[at[now]]
+        return _Taken(at, slot, units, enough)
+
+    def take(self, taken: _Taken, sign: Float64[np.ndarray, " positions"]) -> None:
+        """Take units out of what is left, those of a basket with sign 0 not."""
+        self.left[taken.at] -= (sign * taken.units).astype(np.int64)
+
+
+def _shares_held(books: Books, look: LookThrough, chosen: Int64[np.ndarray, " chosen"]) -> _SharesHeld:
+    """Return the shares that some of the books hold."""
+    wanted = np.zeros(books.count, bool)
+    wanted[chosen] = True
+    book = books.book
+    at = np.flatnonzero(wanted[book] & (look.kind[books.rows] == HELD) & (look.unit[books.rows] > 0))
+    key = look.entries_of(book[at], books.rows[at])
+    order = np.argsort(key, kind="stable")
+    at, key = at[order], key[order]
+    return _SharesHeld(
+        at=at,
+        key=key,
+        rank=np.arange(key.size) - np.searchsorted(key, key),
+        unit=look.unit[books.rows[at]],
+        left=books.quantities[at],
+    )
+
+
+def _wanted(look: LookThrough, matched: Matches, entries: Int64[np.ndarray, " entries"]) -> _Wanted:
+    """Return the shares of the basket of each entry, those that it lacks too.
+
+    An incomplete basket matched its size times the weight that it has; its shares are there for the whole size.
+    """
+    own, baskets = matched.exposures, look.baskets
+    root, size = own.root[entries], matched.amounts[entries, BASKET] / matched.coverage[entries]
+    lengths = np.diff(baskets.starts)[root]
+    owner = np.repeat(np.arange(entries.size), lengths)
+    first = np.cumsum(lengths) - lengths
+    at = np.repeat(baskets.starts[root] - first, lengths) + np.arange(owner.size)
+    key = own.book[entries][owner] * len(look.names) + baskets.share[at]
+    order = np.argsort(key, kind="stable")  # a book has one basket, so owners stay together
+    owner, at = owner[order], at[order]
+    return _Wanted(
+        owner=owner,
+        key=key[order],
+        share=baskets.share[at],
+        weight=baskets.weight[at],
+        amount=size[owner] * baskets.weight[at],
+        sign=-np.sign(own.derivative[entries])[owner],
+    )
+
+
+def _by_turn(matched: Matches, entries: Int64[np.ndarray, " entries"]) -> list[Int64[np.ndarray, " entries"]]:
+    """Return the entries with at most one of each book at a time, the larger exposure first, as they were matched."""
+    own = matched.exposures
+    size = np.abs(own.derivative[entries]) + np.abs(own.fund[entries])
+    ordered = entries[np.lexsort((own.root[entries], -size, own.book[entries]))]
+    book = own.book[ordered]
+    turn = np.arange(book.size) - np.searchsorted(book, book)
+    return [ordered[turn == number] for number in range(int(turn.max(initial=-1)) + 1)]
+
+
+def _joined(parts: list[Replicas]) -> Replicas:
+    """Return the replicas of all turns, by book."""
+    order = np.argsort(np.concatenate([part.book for part in parts]), kind="stable")
+    columns = {
+        item.name: np.concatenate([getattr(part, item.name) for part in parts])[order]
+        for item in fields(Replicas)
+    }
+    return Replicas(**columns)
+
+
+def _quantities(
+    books: Books, book: Int64[np.ndarray, " n"], row: Int64[np.ndarray, " n"]
+) -> Int64[np.ndarray, " n"]:
+    """Return what books hold of an instrument each."""
+    span = int(max(books.rows.max(initial=0), row.max(initial=0))) + 1
+    keys, sought = books.book * span + books.rows, book * span + row
+    place = np.searchsorted(keys, sought)
+    held = np.append(keys, -1)[place] == sought
+    return np.where(held, np.append(books.quantities, 0)[place], 0)
+
+
+def _charged(quantities: Int64[np.ndarray, " n"], each: Float64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
+    """Return the basis charges that PRiME asks of positions, rounded one by one as there."""
+    return to_minor(np.abs(quantities) * each, DECIMALS)

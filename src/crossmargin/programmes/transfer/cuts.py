@@ -178,7 +178,7 @@ class CuttingPlanes:
         whole[: self.futures] = 1
         constraint = LinearConstraint(np.array(rows), ub=np.array(limits))
         bounds = Bounds(*self._bounds())
-        options = {"mip_rel_gap": gap, "node_limit": NODES, "presolve": False}
+        options = {"mip_rel_gap": gap, "node_limit": NODES}
         found = milp(cost, integrality=whole, bounds=bounds, constraints=constraint, options=options)
         if found.status == FAILED:
             options["presolve"] = False

@@ -73,7 +73,7 @@ def joint_account_report(account: JointAccount, currency: str) -> RenderableType
         breakdown_table(f"Requirement of {account.name}, {currency}", account.breakdown),
         explanation(account.breakdown),
         frame_table("Worst scenarios of the joint account, profit and loss", _rounded(account.tail)),
-        frame_table("Correlation of the houses' profit and loss", _rounded(account.correlations)),
+        frame_table("Correlation of the houses' profit and loss", _rounded(account.correlations, 4)),
     )
 
 
@@ -83,5 +83,5 @@ def _shown(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.Series(name, map(percent, frame[name]), pl.String) for name in shares)
 
 
-def _rounded(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(cs.float().round(2))
+def _rounded(frame: pl.DataFrame, decimals: int = 2) -> pl.DataFrame:
+    return frame.with_columns(cs.float().round(decimals))
