@@ -96,7 +96,7 @@ def _pair(
     funds = (
         table.filter(kind="etf")
         .join(tracks, on="underlying")
-        .sort("preferred", "constituent", "instrument", descending=[True, False, False])
+        .sort("size", "longest", "constituent", "instrument", descending=[True, True, False, False])
     )
     futures = table.filter(kind="future").sort("expiry", "instrument")
     for row in funds.iter_rows(named=True):

@@ -13,14 +13,18 @@ from crossmargin.models.market import HOUSES
 from crossmargin.programmes.books import make_books
 from crossmargin.programmes.eligibility import HOUSE_COUNT
 from crossmargin.programmes.frames import DECIMALS, money
+from crossmargin.programmes.houses import models_of
 from crossmargin.programmes.joint.explained import JointExplanation, explain_unit
 from crossmargin.programmes.outcome import BINDINGS
 from crossmargin.programmes.result import JointAccount
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from crossmargin.programmes.books import Books
     from crossmargin.programmes.evaluate import Evaluation
     from crossmargin.programmes.joint.model import JointModel
+    from crossmargin.programmes.programme import Programme
 
 __all__ = ["explained"]
 
@@ -75,6 +79,7 @@ def _breakdown(done: Evaluation, unit: int, rows: list[tuple[str, int]], require
         *(Fact(f"saving that {model} finds, share", share) for model, share in found),
         Fact("left to each house", left, ("house", "requirement")),
         Fact("attribution", done.programme.attribution.rule),
+        *_offsets(done, unit),
     )
     return Component(
         name="requirement",
@@ -85,6 +90,41 @@ def _breakdown(done: Evaluation, unit: int, rows: list[tuple[str, int]], require
         facts=facts,
         parts=tuple(Component(name=name, amount=amount, decimals=DECIMALS) for name, amount in rows),
     )
+
+
+def _offsets(done: Evaluation, unit: int) -> Iterator[Fact]:
+    """Say what offsets what across kinds of instruments, and which replicas of indices PRiME recognises."""
+    houses, coverage = done.houses, done.programme.matching.minimum_coverage
+    currency = houses.market.currency
+    legs = done.joint.legs.select(unit * HOUSE_COUNT + np.arange(HOUSE_COUNT))
+    book = legs.regrouped(np.zeros(HOUSE_COUNT, np.int64), 1)
+    matched = houses.look_through.matched(book, minimum_coverage=coverage).frame()
+    if len(matched):
+        columns = ("reason", "matched")
+        yield Fact(f"offsets, {currency}", _rows_of(matched, columns), columns)
+    if not _margins_unions_by_prime(done.programme):
+        return
+    replicas = houses.stand_ins.looked_through(book, minimum_coverage=coverage)
+    if replicas.number.size:
+        columns = ("index", "stands_as", "matched", "charge")
+        told = _rows_of(houses.stand_ins.frame(replicas), columns)
+        plain, by_prime = (houses.prime_model.market_risk(books) for books in (book, replicas.books))
+        yield Fact(f"replicas of indices in PRiME and their basis charge, {currency}", told, columns)
+        yield Fact(f"PRiME with shares as such, {currency}", int(plain[0]) / 10**DECIMALS)
+        through = int(replicas.risk(by_prime)[0])
+        yield Fact(f"PRiME with replicas looked through, {currency}", through / 10**DECIMALS)
+
+
+def _margins_unions_by_prime(programme: Programme) -> bool:
+    if "prime" not in models_of(programme):
+        return False
+    pooled = programme.mode in {"one_pot_joint", "merged_ccp"} and programme.joint.combine != "joint"
+    return pooled or programme.mode == "two_pot_lesser"
+
+
+def _rows_of(table: pl.DataFrame, columns: tuple[str, ...]) -> tuple[tuple[str | float, ...], ...]:
+    """Return the rows of a frame as a table of a fact."""
+    return tuple(table.select(columns).cast({pl.Decimal: pl.Float64}).rows())
 
 
 def _scenarios(done: Evaluation, unit: int) -> JointExplanation:

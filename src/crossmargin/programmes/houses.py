@@ -207,7 +207,7 @@ class Houses:
         if model != "prime":
             return plain
         found = self.stand_ins.looked_through(books, minimum_coverage=programme.matching.minimum_coverage)
-        return found.lower(plain, self.market_risk(model, found.books))
+        return found.lower(plain, self.market_risk(model, found.books)) if found.number.size else plain
 
     @cached_property
     def stand_ins(self) -> StandIns:

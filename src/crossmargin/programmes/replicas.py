@@ -18,7 +18,7 @@ import polars as pl
 from jaxtyping import Bool, Float64, Int64
 
 from crossmargin.core.amounts import exact_decimals
-from crossmargin.core.rounding import exact_sums, to_minor, toward_zero
+from crossmargin.core.rounding import exact_sums, exact_total, to_minor, toward_zero
 from crossmargin.models.span.from_market_rules import residual_shortfall
 from crossmargin.programmes.books import make_books
 from crossmargin.programmes.look_through import HELD, PAIRS
@@ -94,8 +94,12 @@ class LookedThrough:
     waived: Int64[np.ndarray, " changed"]
     replicas: Replicas
 
+    def risk(self, by_prime: Int64[np.ndarray, " changed"]) -> Int64[np.ndarray, " changed"]:
+        """Return the margin of the changed books from PRiME's risk margin of ``books``, in hundredths."""
+        return exact_total(by_prime, self.charge, -self.waived)
+
     def lower(
-        self, plain: Int64[np.ndarray, " books"], through: Int64[np.ndarray, " changed"]
+        self, plain: Int64[np.ndarray, " books"], by_prime: Int64[np.ndarray, " changed"]
     ) -> Int64[np.ndarray, " books"]:
         """Return the lower of both margins of each book: a replica is recognised only for what it offsets.
 
@@ -103,11 +107,11 @@ class LookedThrough:
         ----------
         plain : ndarray of int64, shape (books,)
             PRiME's risk margin of all books as they are, in hundredths.
-        through : ndarray of int64, shape (changed,)
+        by_prime : ndarray of int64, shape (changed,)
             That of ``books``.
         """
         risk = plain.copy()
-        risk[self.number] = np.minimum(plain[self.number], through + self.charge - self.waived)
+        risk[self.number] = np.minimum(plain[self.number], self.risk(by_prime))
         return risk
 
 
