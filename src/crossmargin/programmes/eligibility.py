@@ -14,7 +14,7 @@ from crossmargin.models.market import HOUSES
 from crossmargin.programmes.books import make_books
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from crossmargin.models.revaluation.snapshot import Snapshot
     from crossmargin.programmes.accounts import ClearingAccounts
@@ -161,20 +161,41 @@ def _linked(
     programme: Programme, accounts: ClearingAccounts, eligible: Bool[np.ndarray, " accounts"]
 ) -> tuple[tuple[str, ...], Int64[np.ndarray, " accounts"]]:
     """Return names of the groups of eligible accounts that belong together, and each account's place there."""
-    owners = accounts.table.select("group", "owner").unique()["owner"]
-    several = owners.filter(owners.is_duplicated()).unique()
-    of_owner = (
-        pl.when(pl.col("owner").is_in(several.implode()))
-        .then(pl.format("{}.{}", "group", "owner"))
-        .otherwise("owner")
-    )
     by_owner = programme.eligibility.same_owner or programme.mode == "merged_ccp"
-    key = of_owner if by_owner else pl.col("group")
-    alone = pl.when(pl.col("basis") == "gross").then("account").otherwise(key)
-    keys = accounts.table.select(alone.alias("key"))["key"]
-    names = tuple(keys.filter(pl.Series(eligible)).unique().sort())
-    place = keys.replace_strict(list(names), range(len(names)), default=-1, return_dtype=pl.Int64).to_numpy()
-    return names, np.where(eligible, place, -1)
+    belongs = accounts.table.select(*_belonging(by_owner=by_owner))
+    known = _named(belongs.unique()).sort("called")
+    place = belongs.join(known.with_row_index("place"), on=belongs.columns, how="left", maintain_order="left")
+    number = place["place"].to_numpy().astype(np.int64)
+    used, kept = np.unique(number[eligible], return_inverse=True)
+    places = np.full(len(accounts), -1)
+    places[eligible] = kept
+    return tuple(known["called"].gather(used)), places
+
+
+def _belonging(*, by_owner: bool) -> Iterator[pl.Expr]:
+    """Yield what accounts that belong together have in common: group and owner, or group, or nothing but themselves."""
+    gross, none = pl.col("basis") == "gross", pl.lit("")
+    yield pl.col("group")
+    yield pl.when(gross).then(none).otherwise(pl.col("owner") if by_owner else none).alias("owner")
+    yield pl.when(gross).then("account").otherwise(none).alias("account")
+    yield (
+        pl.when(gross)
+        .then("account")
+        .otherwise(pl.col("owner") if by_owner else pl.col("group"))
+        .alias("name")
+    )
+
+
+def _named(known: pl.DataFrame) -> pl.DataFrame:
+    """Tell apart what has one name: with its group before it, and numbered if that is another's name."""
+    columns = known.columns
+    of_group = pl.format("{}.{}", "group", "name")
+    longer = known.sort(columns).with_columns(
+        pl.when(pl.col("name").is_duplicated()).then(of_group).otherwise("name").alias("called")
+    )
+    numbered = pl.format("{} ({})", "called", pl.int_range(1, pl.len() + 1).over("called"))
+    called = pl.when(pl.col("called").is_duplicated()).then(numbered).otherwise("called")
+    return longer.with_columns(called.alias("called"))
 
 
 def _across_houses(
@@ -198,7 +219,7 @@ def without_opinion(
     """Say which accounts are kept out as netting between their houses is not held enforceable.
 
     Of the sets of houses that may net with each other, a joint account keeps the one with the largest
-    stand-alone margin; of equal ones that with the earlier houses.
+    stand-alone margin at two houses or more; of equal ones that with the earlier houses.
 
     Parameters
     ----------
@@ -218,7 +239,8 @@ def without_opinion(
         for chosen in combinations(range(HOUSE_COUNT), size)
         if not any(frozenset((HOUSES[a], HOUSES[b])) in barred for a, b in combinations(chosen, 2))
     ]
-    kept = np.array(sets)[np.argmax(own @ np.array(sets).T.astype(np.int64), axis=1)]
+    margins, legs = own @ np.array(sets).T, joint.has_leg.astype(np.int64) @ np.array(sets).T
+    kept = np.array(sets)[np.argmax(np.where(legs > 1, margins, -1), axis=1)]
     number = joint.of_account
     out = (number >= 0) & ~kept[number, accounts.house]
     reasons = np.where(out, "no netting opinion between the houses", "")

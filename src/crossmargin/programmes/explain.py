@@ -100,16 +100,14 @@ def _offsets(done: Evaluation, unit: int) -> Iterator[Fact]:
     book = legs.regrouped(np.zeros(HOUSE_COUNT, np.int64), 1)
     matched = houses.look_through.matched(book, minimum_coverage=coverage).frame()
     if len(matched):
-        columns = ("reason", "matched")
-        yield Fact(f"offsets, {currency}", _rows_of(matched, columns), columns)
+        yield _table_of(f"offsets, {currency}", matched.select("reason", "matched"))
     if not _margins_unions_by_prime(done.programme):
         return
     replicas = houses.stand_ins.looked_through(book, minimum_coverage=coverage)
     if replicas.number.size:
-        columns = ("index", "stands_as", "matched", "charge")
-        told = _rows_of(houses.stand_ins.frame(replicas), columns)
+        told = houses.stand_ins.frame(replicas).select("index", "stands_as", "matched", "charge")
         plain, by_prime = (houses.prime_model.market_risk(books) for books in (book, replicas.books))
-        yield Fact(f"replicas of indices in PRiME and their basis charge, {currency}", told, columns)
+        yield _table_of(f"replicas of indices in PRiME and their basis charge, {currency}", told)
         yield Fact(f"PRiME with shares as such, {currency}", int(plain[0]) / 10**DECIMALS)
         through = int(replicas.risk(by_prime)[0])
         yield Fact(f"PRiME with replicas looked through, {currency}", through / 10**DECIMALS)
@@ -122,9 +120,9 @@ def _margins_unions_by_prime(programme: Programme) -> bool:
     return pooled or programme.mode == "two_pot_lesser"
 
 
-def _rows_of(table: pl.DataFrame, columns: tuple[str, ...]) -> tuple[tuple[str | float, ...], ...]:
-    """Return the rows of a frame as a table of a fact."""
-    return tuple(table.select(columns).cast({pl.Decimal: pl.Float64}).rows())
+def _table_of(label: str, table: pl.DataFrame) -> Fact:
+    rows = table.cast({pl.Decimal: pl.Float64}).rows()
+    return Fact(label, tuple(rows), tuple(table.columns))
 
 
 def _scenarios(done: Evaluation, unit: int) -> JointExplanation:

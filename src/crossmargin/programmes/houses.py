@@ -1,15 +1,14 @@
 """The three houses on one day: instruments, accounts, each house's model, and what each calls today.
 
-Made once; every programme is evaluated on it. Market risks are kept by content, so that programmes that ask
-for the same books share one calculation.
+Made once; every programme is evaluated on it. Market risks are kept by what a book holds, so that programmes
+that ask for the same books share one calculation.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -21,6 +20,7 @@ from crossmargin.models.scenarios.build import scenarios_from_histories
 from crossmargin.programmes.calls import Calls, calls_of_today
 from crossmargin.programmes.joint.horizons import joint_cube
 from crossmargin.programmes.joint.model import JointModel, joint_model
+from crossmargin.programmes.known_risks import KnownRisks, margined_once
 from crossmargin.programmes.replicas import StandIns, make_stand_ins
 
 if TYPE_CHECKING:
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["HouseSettings", "Houses", "models_of"]
 
 Model = TypeVar("Model")
-
-RISKS_KEPT: Final = 64
-"""Market risks kept: five programmes ask for about thirty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +136,8 @@ class Houses:
     settings: HouseSettings
     findings: pl.DataFrame
     joint_models: dict[str, JointModel] = field(default_factory=dict)
-    kept: dict[tuple[str, str, str], Int64[np.ndarray, " books"]] = field(default_factory=dict)
+    stand_ins_over: dict[int, StandIns] = field(default_factory=dict)
+    known: dict[tuple[str, str], KnownRisks] = field(default_factory=dict)
 
     @property
     def as_of(self) -> date:
@@ -190,12 +188,10 @@ class Houses:
 
     def market_risk(self, model: str, books: Books, horizon: str = "max") -> Int64[np.ndarray, " books"]:
         """Return the market risk of books by a model; of books asked for before, what was found then."""
-        key = (model, horizon if model == "expected_shortfall" else "", content_hash(books))
-        if key not in self.kept:
-            while len(self.kept) >= RISKS_KEPT:
-                del self.kept[next(iter(self.kept))]
-            self.kept[key] = self.model(model, horizon).market_risk(books)
-        return self.kept[key]
+        key = (model, horizon if model == "expected_shortfall" else "")
+        known = self.known.get(key, KnownRisks.none())
+        risk, self.known[key] = margined_once(known, books, self.model(model, horizon).market_risk)
+        return risk
 
     def union_risk(self, programme: Programme, model: str, books: Books) -> Int64[np.ndarray, " books"]:
         """Return the market risk of books of one owner's legs by a model of a programme.
@@ -209,12 +205,15 @@ class Houses:
         found = self.stand_ins.looked_through(books, minimum_coverage=programme.matching.minimum_coverage)
         return found.lower(plain, self.market_risk(model, found.books)) if found.number.size else plain
 
-    @cached_property
+    @property
     def stand_ins(self) -> StandIns:
-        """What stands in PRiME for replicas of indices; errors as ``model``."""
+        """What stands in PRiME for replicas of indices, made once; errors as ``model``."""
         days = self.settings.prime_days
-        scenarios = scenarios_from_histories(self.histories, replace(self.scenarios, horizon_days=days))
-        return make_stand_ins(self.snapshot, self.prime_model.span, self.look_through, scenarios)
+        if days not in self.stand_ins_over:
+            scenarios = scenarios_from_histories(self.histories, replace(self.scenarios, horizon_days=days))
+            span = self.prime_model.span
+            self.stand_ins_over[days] = make_stand_ins(self.snapshot, span, self.look_through, scenarios)
+        return self.stand_ins_over[days]
 
     def can_margin(self, programme: Programme) -> Bool[np.ndarray, " instruments"]:
         """Return which instruments every model of a programme can margin."""
@@ -299,11 +298,3 @@ def models_of(programme: Programme) -> tuple[str, ...]:
     if programme.mode in {"one_pot_joint", "merged_ccp", "transfer_optimise"}:
         used.append("expected_shortfall")
     return tuple(dict.fromkeys(used))
-
-
-def content_hash(books: Books) -> str:
-    """Return the SHA-256 of books: equal positions, equal hash."""
-    digest = hashlib.sha256()
-    for column in (books.starts, books.rows, books.quantities, books.gross):
-        digest.update(np.ascontiguousarray(column).data)
-    return digest.hexdigest()

@@ -247,7 +247,7 @@ def _transfer(
     parts = np.where(moved.any_moved[:, None], parts, own)
     asked = parts.sum(axis=1)
     steps = (
-        ("the joint model in place of HKSCC's own", replaced),
+        ("change to the joint model", replaced),
         ("futures moved to the longer pot", asked - alone - replaced),
     )
     outcome = one_pot(own, asked, parts, programme.saving, model="expected_shortfall")
@@ -298,7 +298,7 @@ def _joint_risk(
         risk, model = subsets[:, -1], "expected_shortfall"
         replaced = subsets[:, 1 << np.arange(HOUSE_COUNT)].sum(axis=1) - alone
         steps: Steps = (
-            ("the joint model in place of the houses' own", replaced),
+            ("change to the joint model", replaced),
             (OFFSET, risk - alone - replaced),
         )
     else:

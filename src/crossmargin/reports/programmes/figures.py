@@ -71,11 +71,23 @@ def waterfall_figures(comparison: Comparison) -> list[tuple[str, Markup]]:
         (
             result.programme.name,
             _steps_chart(
-                result.steps, 1, highest, result.currency, f"chart-steps-{place}", result.programme.name
+                result.steps,
+                _opening(result),
+                highest,
+                result.currency,
+                f"chart-steps-{place}",
+                result.programme.name,
             ),
         )
         for place, result in enumerate(comparison.results)
     ]
+
+
+def _opening(result: ProgrammeResult) -> int:
+    """Return how many of the first steps make up what is called today."""
+    levels = list(accumulate(result.steps["amount"]))
+    assert result.today in levels, f"{result.programme.name}: the steps do not add up to what is called today"
+    return levels.index(result.today) + 1
 
 
 def account_figure(account: JointAccount, houses: int, currency: str) -> Markup:

@@ -54,7 +54,7 @@ def comparison_page(
     text = environment.get_template("page.html.j2").render(
         comparison=comparison,
         first=comparison.results[0],
-        legal_status=list(dict.fromkeys(result.provenance.legal_status for result in comparison.results)),
+        legal_status=_legal_status(comparison),
         houses=[(house, COLOURS[house]) for house in HOUSES],
         style=_own(_source(environment, "page.css")),
         script=_own(script),
@@ -66,6 +66,14 @@ def comparison_page(
         origin=origin_section(comparison),
     )
     return text.encode()
+
+
+def _legal_status(comparison: Comparison) -> list[tuple[str, str]]:
+    """Return each legal status with the names of the programmes that have it."""
+    names: dict[str, list[str]] = {}
+    for result in comparison.results:
+        names.setdefault(result.provenance.legal_status, []).append(result.programme.name)
+    return [(status, ", ".join(having)) for status, having in names.items()]
 
 
 def _environment() -> Environment:
