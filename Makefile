@@ -11,8 +11,7 @@ SYNC = $(UV) pip sync --quiet --python $(BIN)/python --require-hashes
 
 ## demo: put the five designs side by side on the small sample market; market and report in build/demo
 demo: $(VENV)/.core
-	$(BIN)/crossmargin hkscc --rpf examples/hkscc/RPF01.csv --positions examples/hkscc/positions.csv \
-	  --participant examples/hkscc/participant.toml
+	$(BIN)/crossmargin demo --out build/demo
 
 ## test: every test
 test: $(VENV)/.dev

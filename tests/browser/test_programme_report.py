@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import base64
-import json
-import shutil
 from decimal import Decimal
 
 import pytest
+from chromium_driver import chromium, requested, requires_chromium
 from comparison_data import comparison, names
 
 from crossmargin.reports.programmes.documents import write_report
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None,
-    reason="Debian's chromium and chromium-driver are not installed: the page is not looked at in a browser",
-)
+pytestmark = requires_chromium
 
 PARTICIPANTS = 24
 HOSTILE = "<img src=x onerror=alert(1)> & Co"
@@ -35,17 +29,8 @@ def address(compared, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    from selenium import webdriver  # noqa: PLC0415
-    from selenium.webdriver.chrome.service import Service  # noqa: PLC0415
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium() as driver:
+        yield driver
 
 
 @pytest.fixture
@@ -102,9 +87,7 @@ def test_nothing_is_reported_and_nothing_but_the_file_is_requested(page, address
     search(page, "Invented")
     press(page, "group")
     assert page.get_log("browser") == []
-    sent = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
-    requested = [m["params"]["request"]["url"] for m in sent if m["method"] == "Network.requestWillBeSent"]
-    assert requested == [address]
+    assert requested(page) == [address]
 
 
 def test_a_request_of_the_page_would_be_blocked(page):

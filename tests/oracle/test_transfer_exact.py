@@ -15,14 +15,13 @@ from scipy.sparse import lil_array
 from transfer_cases import account, best_by_trying, measure_of
 
 from crossmargin.programmes.programme import Transfer
-from crossmargin.programmes.transfer.cuts import CuttingPlanes
+from crossmargin.programmes.transfer.cuts import ACCURACY, CuttingPlanes
 from crossmargin.programmes.transfer.problem import TIE
 from crossmargin.programmes.transfer.solve import best_transfer
 
 UNITS = 1e4
+"""The whole program is small enough for finer units than those of the cutting planes."""
 EXACT = Transfer(gap=0.0)
-SOLVER = 2e-10
-"""Feasibility of 1e-6 in units of a ten-thousandth, with a margin for two pots."""
 
 
 def least_by_the_whole_program(problem) -> float:
@@ -78,9 +77,10 @@ def test_cutting_planes_find_what_the_whole_program_finds(futures, seed):
     found = best_transfer(problem, EXACT)
     before = sum(found.before)
     whole = least_by_the_whole_program(problem)
-    assert sum(found.after) == pytest.approx(whole, abs=(SOLVER + TIE) * before)
-    assert found.lower_bound <= whole + SOLVER * before
-    assert found.gap * sum(found.after) <= (SOLVER + TIE) * before
+    assert found.exact
+    assert sum(found.after) == pytest.approx(whole, abs=ACCURACY * before)
+    assert found.lower_bound <= whole + ACCURACY * before
+    assert found.gap * sum(found.after) <= ACCURACY * before
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -99,7 +99,7 @@ def test_the_gap_of_a_search_holds(futures, seed):
     problem = account(seed, futures=futures, most=12, measure=A_YEAR, commodities=3)
     search = best_transfer(problem, Transfer(exact_futures=2))
     whole = least_by_the_whole_program(problem)
-    slack = SOLVER * sum(search.before)
+    slack = ACCURACY * sum(search.before)
     assert search.lower_bound - slack <= whole <= sum(search.after) + slack
     assert not search.exact
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from transfer_cases import account, best_by_trying
 
 from crossmargin.programmes.programme import Transfer
+from crossmargin.programmes.transfer.cuts import ACCURACY
 from crossmargin.programmes.transfer.problem import TIE, LongMeasure, TransferProblem
 from crossmargin.programmes.transfer.solve import best_transfer
 
@@ -41,16 +42,17 @@ def test_the_best_of_all_is_found_and_the_bound_of_a_search_holds(problem):
     moved, least = best_by_trying(problem)
     before = problem.requirement(np.zeros(problem.quantities.size))
     exact, search = best_transfer(problem, EXACT), best_transfer(problem, SEARCH)
-    assert exact.moved.tolist() == moved
+    assert problem.requirement(np.abs(moved)) <= least + 2 * TIE * before
+    assert sum(exact.after) <= least + ACCURACY * before
     for found in (exact, search):
-        assert found.lower_bound - 2 * TIE * before <= least <= sum(found.after) + 2 * TIE * before
+        assert found.lower_bound - ACCURACY * before <= least <= sum(found.after) + TIE * before
 
 
 @settings(max_examples=25, deadline=None)
 @given(accounts)
 def test_a_search_is_no_better_than_exact_and_its_bound_no_higher(problem):
     exact, search = best_transfer(problem, EXACT), best_transfer(problem, SEARCH)
-    slack = 2 * TIE * sum(exact.before)
+    slack = ACCURACY * sum(exact.before)
     assert search.lower_bound <= sum(exact.after) + slack
     assert sum(exact.after) <= sum(search.after) + slack
 
@@ -69,7 +71,7 @@ def test_several_times_the_account_asks_for_no_more_than_so_many_times(problem, 
         }
     )
     several = best_transfer(larger, EXACT)
-    slack = 3 * size * TIE * sum(once.before)
+    slack = 2 * size * ACCURACY * sum(once.before)
     assert np.isclose(sum(several.before), size * sum(once.before), rtol=1e-12)
     assert sum(several.after) <= size * sum(once.after) + slack
 
@@ -93,7 +95,7 @@ def test_the_order_of_futures_changes_no_requirement(problem):
         best_transfer(problem, EXACT),
         best_transfer(TransferProblem(**vars_of(problem) | turned), EXACT),
     )
-    assert np.isclose(sum(other.after), sum(found.after), rtol=0, atol=3 * TIE * sum(found.before))
+    assert np.isclose(sum(other.after), sum(found.after), rtol=0, atol=2 * ACCURACY * sum(found.before))
 
 
 @settings(max_examples=25, deadline=None)
@@ -108,4 +110,4 @@ def test_a_dearer_long_pot_saves_less(problem, horizon):
         best_transfer(problem, EXACT),
         best_transfer(TransferProblem(**vars_of(problem) | {"measure": dearer}), EXACT),
     )
-    assert sum(other.after) >= sum(found.after) - 3 * TIE * sum(other.before)
+    assert sum(other.after) >= sum(found.after) - 2 * ACCURACY * sum(other.before)

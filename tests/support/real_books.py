@@ -21,7 +21,7 @@ from functools import cache
 
 import numpy as np
 import polars as pl
-from real_market import DATA, NEW_STOCKS, OLD_STOCKS, OLD_STOCKS_END, index_levels, stock_prices, tracker_fund
+from real_market import DATA, NEW_STOCKS, OLD_STOCKS, TRACKER_FUND, index_levels
 
 from crossmargin.kernels.black76 import black76_price_delta
 from crossmargin.models.market import Market, make_market
@@ -32,6 +32,7 @@ INDEX_MULTIPLIER = 50.0
 FUTURE = "HSI.F"
 EXPIRY_DAYS = 30
 LONG_AGO = date(1980, 1, 1)
+NEW_STOCKS_FROM = date(2013, 1, 1)
 
 MEMBERS = [
     "0001.HK", "0002.HK", "0003.HK", "0005.HK", "0006.HK", "0011.HK", "0012.HK", "0016.HK", "0017.HK", "0019.HK",
@@ -81,7 +82,9 @@ def with_books(tables, books, prices, *, as_of, **names) -> RealBooks:
     terms = {name: (house, multiplier) for name, house, multiplier in
              instruments.select("instrument", "house", "multiplier").iter_rows()}  # fmt: skip
     legs = [
-        (book, terms[name][0], name, quantity) for book, held in books.items() for name, quantity in held.items()
+        (book, terms[name][0], name, quantity)
+        for book, held in books.items()
+        for name, quantity in held.items()
     ]
     accounts = sorted({(book, house) for book, house, _, _ in legs})
     held = {name for _, _, name, _ in legs}
@@ -155,16 +158,18 @@ def future(name, underlying, multiplier, day, currency="HKD"):
 
 def trading_days(prices, underlying, day, count=DAYS_AFTER):
     """Return the day and the next ones on which an underlying has a price; the day itself must have one."""
-    days = prices.filter(pl.col("underlying") == underlying, pl.col("date") >= day)["date"].sort()[: count + 1]
+    days = prices.filter(pl.col("underlying") == underlying, pl.col("date") >= day)["date"].sort()[
+        : count + 1
+    ]
     assert len(days) == count + 1, f"{underlying} ends before {count} days after {day}"
     assert days[0] == day, f"{underlying} has no price on {day}"
     return days.to_list()
 
 
 def closes(prices, underlying, days):
-    """Return the last price up to each of some days."""
-    table = prices.filter(underlying=underlying).sort("date")
-    return tuple(table.filter(pl.col("date") <= day)["close"][-1] for day in days)
+    """Return the price of each of some days, all of which must be there: a price carried over is no gain."""
+    known = dict(prices.filter(underlying=underlying).select("date", "close").iter_rows())
+    return tuple(known[day] for day in days)
 
 
 def whole(amount, price):
@@ -175,8 +180,28 @@ def whole(amount, price):
 # Hong Kong ------------------------------------------------------------------------------------------------------
 
 
+@cache
+def fund_prices():
+    """Return adjusted closes of the Tracker Fund on days on which it traded.
+
+    On the others (volume 0; five of them in March 2020) the source repeats the opening price.
+    """
+    table = pl.read_csv(DATA / TRACKER_FUND, try_parse_dates=True).filter(pl.col("Volume") > 0)
+    return table.select(
+        date=pl.col("Date"), underlying=pl.lit("2800.HK"), close=pl.col("Adj Close").cast(pl.Float64)
+    )  # fmt: skip
+
+
 def index_and_fund():
-    return pl.concat([index_levels().filter(underlying="HSI"), tracker_fund()])
+    return pl.concat([index_levels().filter(underlying="HSI"), fund_prices()])
+
+
+def fund_days(year, month):
+    """Return the days of a month on which the fund traded, as it did on the next two days of the index."""
+    levels = index_levels().filter(underlying="HSI")["date"].sort().to_list()
+    traded = set(fund_prices()["date"])
+    runs = zip(levels, levels[1:], levels[2:], strict=False)
+    return [run[0] for run in runs if (run[0].year, run[0].month) == (year, month) and traded.issuperset(run)]
 
 
 def fund_weights(fund, index):
@@ -210,43 +235,61 @@ def etf_futures_books(day, *, since=None) -> RealBooks:
 
 
 @cache
-def stocks(day):
-    """Return the table of fully adjusted stock prices that covers a day."""
-    return stock_prices(OLD_STOCKS if day < OLD_STOCKS_END else NEW_STOCKS)
+def traded_stocks(file):
+    """Return fully adjusted closes and turnover of stocks on days on which they traded.
+
+    On some days (one of March 2020 in the older file) the source has yesterday's price and no volume.
+    """
+    table = pl.read_parquet(DATA / file).filter(pl.col("Volume") > 0)
+    close = "Adj Close" if "Adj Close" in table.columns else "Close"
+    return table.select(
+        date=pl.col("Date").cast(pl.Date), underlying=pl.col("ticker"), close=pl.col(close).cast(pl.Float64),
+        turnover=pl.col("Close").cast(pl.Float64) * pl.col("Volume"),
+    )  # fmt: skip
+
+
+def stock_file(day):
+    """Return the file for a day: until 2012 the one from 2000 on, since then the one from 2009 on."""
+    return OLD_STOCKS if day < NEW_STOCKS_FROM else NEW_STOCKS
+
+
+def stocks(day, names):
+    """Return the table of prices of some stocks."""
+    table = traded_stocks(stock_file(day)).filter(pl.col("underlying").is_in(names))
+    return table.select("date", "underlying", "close")
 
 
 def turnover_weights(day, members):
-    """Return each member's share of turnover, price × volume, over the last 60 days of prices."""
-    table = pl.read_parquet(DATA / OLD_STOCKS).filter(
-        pl.col("ticker").is_in(members), pl.col("Date").cast(pl.Date) <= day
-    ).sort("ticker", "Date")  # fmt: skip
-    turnover = {
-        name: float(np.mean(rows["Close"].to_numpy().astype(np.float64)[-TURNOVER_DAYS:]
-                            * rows["Volume"].to_numpy()[-TURNOVER_DAYS:]))
-        for (name,), rows in table.group_by("ticker", maintain_order=True)
-    }  # fmt: skip
-    total = sum(turnover.values())
-    return {name: value / total for name, value in turnover.items()}
+    """Return each member's share of turnover, price × volume, over its last 60 days of trading."""
+    table = traded_stocks(stock_file(day)).filter(pl.col("date") <= day).sort("date")
+    means = {
+        name: float(np.mean(table.filter(underlying=name)["turnover"].to_numpy()[-TURNOVER_DAYS:]))
+        for name in members
+    }
+    total = sum(means.values())
+    return {name: value / total for name, value in means.items()}
 
 
-def members_on(day):
-    """Return the members with a price on the day."""
-    priced = stocks(day).filter(pl.col("date") == day, pl.col("underlying").is_in(MEMBERS))["underlying"]
-    return [name for name in MEMBERS if name in set(priced)]
+def members_on(days):
+    """Return the members that traded on each of some days."""
+    priced = stocks(days[0], MEMBERS).filter(pl.col("date").is_in(days)).group_by("underlying").len()
+    return sorted(priced.filter(len=len(days))["underlying"])
 
 
 def basket_books(day) -> RealBooks:
     """Return baskets of members against futures, by turnover and equal, bought and sold."""
-    members = members_on(day)
-    history = pl.concat([index_and_fund(), stocks(day).filter(pl.col("underlying").is_in(members))])
-    days = trading_days(history, "HSI", day)
+    days = trading_days(index_and_fund(), "HSI", day)
+    members = members_on(days)
+    history = pl.concat([index_and_fund(), stocks(day, members)])
     level = closes(history, "HSI", days)
     after = {code(name): closes(history, name, days) for name in members}
     by_turnover = turnover_weights(day, members)
     short = {FUTURE: -whole(AMOUNT, level[0] * INDEX_MULTIPLIER)}
     books = {}
     for name, shares in (("turnover", by_turnover), ("equal", dict.fromkeys(members, 1 / len(members)))):
-        basket = {code(stock): whole(AMOUNT * share, after[code(stock)][0]) for stock, share in shares.items()}
+        basket = {
+            code(stock): whole(AMOUNT * share, after[code(stock)][0]) for stock, share in shares.items()
+        }
         books |= both_ways(f"long basket, {name}", f"short basket, {name}", basket | short)
     weights = pl.DataFrame(
         {"date": [LONG_AGO] * len(members), "underlying": ["HSI"] * len(members),
@@ -302,15 +345,15 @@ def at_the_money(prices, names, days, house):
 
 def option_books(day) -> RealBooks:
     """Return books of HKCC and SEOCH on modelled options: stock puts against futures, straddles against straddles."""
-    history = pl.concat(
-        [index_levels().filter(underlying="HSI"), stocks(day).filter(pl.col("underlying").is_in(OPTION_STOCKS))]
-    )
+    history = pl.concat([index_levels().filter(underlying="HSI"), stocks(day, OPTION_STOCKS)])
     days = trading_days(history, "HSI", day)
     level = closes(history, "HSI", days)
     stock_rows, stock_after = at_the_money(history, OPTION_STOCKS, days, "SEOCH")
     index_rows, index_after = at_the_money(history, ["HSI"], days, "HKCC")
     after = {FUTURE: level, **stock_after, **index_after}
-    each = {name: whole(AMOUNT / len(OPTION_STOCKS), closes(history, name, days[:1])[0]) for name in OPTION_STOCKS}
+    each = {
+        name: whole(AMOUNT / len(OPTION_STOCKS), closes(history, name, days[:1])[0]) for name in OPTION_STOCKS
+    }
     books = hedged_options(each, whole(AMOUNT, level[0] * INDEX_MULTIPLIER), ("HSI.C", "HSI.P"), FUTURE)
     tables = {
         "underlyings": underlyings({"HSI": "index", **dict.fromkeys(OPTION_STOCKS, "stock")}, proxy="HSI"),
@@ -362,16 +405,27 @@ def chain_books(day=date(2024, 4, 24)) -> RealBooks:
     index_after = {
         f"HSI.{right}": tuple(series.filter(right=right)["price"]) for right in "CP"
     } | {FUTURE: tuple(front)}  # fmt: skip
-    history = pl.concat(
-        [index_levels().filter(underlying="HSI"), stocks(day).filter(pl.col("underlying").is_in(OPTION_STOCKS))]
-    )
+    history = pl.concat([index_levels().filter(underlying="HSI"), stocks(day, OPTION_STOCKS)])
     stock_rows, stock_after = at_the_money(history, OPTION_STOCKS, days, "SEOCH")
     index_rows = [
-        (f"HSI.{right}", "HKCC", "option", "HSI", "HKD", INDEX_MULTIPLIER, CHAIN_MONTH, right, strike, "european")
+        (
+            f"HSI.{right}",
+            "HKCC",
+            "option",
+            "HSI",
+            "HKD",
+            INDEX_MULTIPLIER,
+            CHAIN_MONTH,
+            right,
+            strike,
+            "european",
+        )
         for right in "CP"
     ]
     after = {**stock_after, **index_after}
-    each = {name: whole(AMOUNT / len(OPTION_STOCKS), closes(history, name, days[:1])[0]) for name in OPTION_STOCKS}
+    each = {
+        name: whole(AMOUNT / len(OPTION_STOCKS), closes(history, name, days[:1])[0]) for name in OPTION_STOCKS
+    }
     books = hedged_options(each, whole(AMOUNT, front[0] * INDEX_MULTIPLIER), ("HSI.C", "HSI.P"), FUTURE)
     tables = {
         "underlyings": underlyings({"HSI": "index", **dict.fromkeys(OPTION_STOCKS, "stock")}, proxy="HSI"),
@@ -382,7 +436,9 @@ def chain_books(day=date(2024, 4, 24)) -> RealBooks:
         ]),
         "marks": marks_of(day, {name: path[0] for name, path in after.items()}),
     }  # fmt: skip
-    return with_books(tables, books, after, as_of=day, name=f"options on stocks and published HSI settlements, {day}")
+    return with_books(
+        tables, books, after, as_of=day, name=f"options on stocks and published HSI settlements, {day}"
+    )
 
 
 # America and Japan: HKSCC's and HKCC's methods on other markets' prices ------------------------------------------
@@ -418,7 +474,9 @@ def bond_levels(file, column, years, name):
 
 def hedge_ratio(history, held, hedge, day, count=250):
     """Return the slope of the moves of what is held on those of its hedge over the last common days."""
-    wide = history.filter(pl.col("date") <= day).pivot("underlying", index="date", values="close").sort("date")
+    wide = (
+        history.filter(pl.col("date") <= day).pivot("underlying", index="date", values="close").sort("date")
+    )
     wide = wide.drop_nulls().tail(count + 1)
     own, other = (np.diff(np.log(wide[name].to_numpy())) for name in (held, hedge))
     return float(np.cov(own, other)[0, 1] / np.var(other, ddof=1))

@@ -34,7 +34,7 @@ from crossmargin.programmes.programme import Matching, Programme
 PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "evidence.md"
 DAYS = [
     date(2008, 10, 15), date(2008, 10, 24), date(2011, 8, 5), date(2013, 5, 15), date(2015, 8, 21),
-    date(2017, 6, 15), date(2020, 3, 6), date(2020, 3, 16),
+    date(2017, 6, 15), date(2020, 3, 6), date(2020, 3, 19),
 ]  # fmt: skip
 MONTHS = [(2008, 10), (2011, 8), (2015, 8), (2020, 3)]
 FIRST_SET = date(2023, 8, 14)
@@ -45,9 +45,18 @@ HOUSE_VALUES = (
 
 LINKED, DERIVATIVES, POT, MERGED = "all three linked", "HKCC and SEOCH linked", "one pot", "merged house"
 SPREAD = Programme(
-    name="spread credit", mode="spread_credit", houses=("HKSCC", "HKCC"), matching=Matching(minimum_coverage=0.99)
+    name="spread credit",
+    mode="spread_credit",
+    houses=("HKSCC", "HKCC"),
+    matching=Matching(minimum_coverage=0.99),
 )
-SHORT_NAMES = {LINKED: "two-pot", DERIVATIVES: "two-pot", POT: "one pot", MERGED: "merged", SPREAD.name: "spread credit"}
+SHORT_NAMES = {
+    LINKED: "two-pot",
+    DERIVATIVES: "two-pot",
+    POT: "one pot",
+    MERGED: "merged",
+    SPREAD.name: "spread credit",
+}
 THOUSAND = 1_000
 
 
@@ -125,14 +134,16 @@ def under(programme, books, houses):
     result = evaluate(programme, houses)
     joined = {row["owner"]: row for row in result.joint_accounts.iter_rows(named=True)}
     own = zip(
-        *(houses.accounts.table[column] for column in ("owner", "house")), houses.account_risk.tolist(), strict=True
+        *(houses.accounts.table[column] for column in ("owner", "house")),
+        houses.account_risk.tolist(),
+        strict=True,
     )
     alone = {(owner, house): hundredths / 100 for owner, house, hundredths in own}
     called = dict.fromkeys(books.books, 0.0)
     for participant, amount in result.participants.select("participant", "requirement").iter_rows():
         called[participant] += float(amount)
     for book in books.books:
-        mine = {house: amount for (owner, house), amount in alone.items() if owner == book}
+        mine = {house: alone[book, house] for house in HOUSES if (book, house) in alone}
         row = joined.get(book, {})
         yield Outcome(
             as_of=books.as_of,
@@ -154,22 +165,22 @@ def under(programme, books, houses):
 def etf_futures():
     """Return the fund against futures on every day."""
     programmes = chosen(LINKED, POT, MERGED)
-    return [row for day in DAYS for row in outcomes(real_books.etf_futures_books(day), programmes, settings())]
+    return [
+        row for day in DAYS for row in outcomes(real_books.etf_futures_books(day), programmes, settings())
+    ]
 
 
 @cache
 def month(year, number):
-    """Return the same on every trading day of a month, under two programmes."""
-    levels = real_books.index_and_fund()
-    priced = levels.filter(
-        (levels["date"].dt.year() == year) & (levels["date"].dt.month() == number)
-    ).group_by("date", maintain_order=True).len()  # fmt: skip
-    days = priced.filter(len=2)["date"].sort()
+    """Return the same on every day of a month with two days of trading after it, under two programmes."""
+    days = real_books.fund_days(year, number)
     programmes = chosen(LINKED, MERGED)
-    return [row for day in days for row in outcomes(real_books.etf_futures_books(day), programmes, settings())]
+    return [
+        row for day in days for row in outcomes(real_books.etf_futures_books(day), programmes, settings())
+    ]
 
 
-PROXY_DAYS = [date(2008, 10, 15), date(2008, 10, 24)]
+PROXY_DAYS = [date(2008, 10, 24), date(2008, 10, 29)]
 OWN_DAYS = date(2007, 12, 31)
 
 
@@ -205,7 +216,9 @@ def proxies():
     }
     return {
         (way, day): outcomes(
-            real_books.etf_futures_books(day, since=since), chosen(LINKED, MERGED), settings(scenarios=scenarios)
+            real_books.etf_futures_books(day, since=since),
+            chosen(LINKED, MERGED),
+            settings(scenarios=scenarios),
         )
         for day in PROXY_DAYS
         for way, (scenarios, since) in ways.items()
@@ -258,7 +271,7 @@ def abroad(pair):
 
 
 def thousands(amount):
-    return f"{amount / THOUSAND:,.0f}".replace("-", "−")
+    return f"{round(amount / THOUSAND):,}".replace("-", "−")
 
 
 def percent(share):
@@ -364,11 +377,13 @@ def month_table(months):
 
 
 def proxy_table(found):
-    head = ["day", "history of the fund before 2008", "two-pot", "merged", "loss"]
-    body = []
-    for (way, day), rows in found.items():
-        mine = {row.programme: row for row in rows if row.book == "long fund"}
-        body.append([str(day), way, cell(mine[LINKED]), cell(mine[MERGED]), thousands(mine[LINKED].loss)])
+    """Return margins and losses of both books by each way to make the fund's missing history."""
+    head = ["day", "book", "history of the fund before 2008", "two-pot", "merged", "loss"]
+    body = [
+        [str(day), linked.book, way, cell(linked), cell(merged), thousands(linked.loss)]
+        for (way, day), rows in found.items()
+        for linked, merged in (under_each.values() for under_each in by_book(rows).values())
+    ]
     return lines(head, body)
 
 
@@ -395,7 +410,9 @@ def published_table():
     body = []
     for what, reduction, pair in PUBLISHED:
         rows = baskets() if pair == "baskets" else abroad(pair)
-        linked, pot, merged = ([row for row in rows if row.programme == name] for name in (LINKED, POT, MERGED))
+        linked, pot, merged = (
+            [row for row in rows if row.programme == name] for name in (LINKED, POT, MERGED)
+        )
         body.append([
             what, reduction, "basket of members against HSI futures" if pair == "baskets" else pair,
             span_of([row.saving for row in linked]), span_of([row.found["hkscc_var"] for row in linked]),
@@ -440,7 +457,12 @@ def write(names):
     text = PAGE.read_text(encoding="utf-8")
     for name in names:
         made = TABLES[name]()
-        text = re.sub(_between(name), lambda found, made=made: f"{found[1]}\n{made}\n\n{found[3]}", text, flags=re.DOTALL)
+        text = re.sub(
+            _between(name),
+            lambda found, made=made: f"{found[1]}\n{made}\n\n{found[3]}",
+            text,
+            flags=re.DOTALL,
+        )
     PAGE.write_text(text, encoding="utf-8")
 
 

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from programme_market import FUND, FUTURE, OTHER_FUTURE, STOCK, cash, futures, houses_of
 
 import crossmargin
 from crossmargin import cli
 from crossmargin.formats.span.positions import read_span_positions
 from crossmargin.formats.span.recognition import read_span_parameters
 from crossmargin.models.span.margin import span_margin
+from crossmargin.programmes.programme import MODES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -34,9 +36,16 @@ RULE_IDS = {
     "span-margin": r"SPAN-[A-Z]+-\d+",
     "expected-shortfall": r"ES-[A-Z]+-\d+",
     "revaluation": r"REV-[A-Z]+-\d+",
+    "cross-margining": r"XM-\d+",
+    "prime-from-a-market": r"PRM-\d+",
 }
 SOURCES = {"hkscc-margin": "§[^|]+", "span-margin": "(?:Components|PRiME|HKEX|layout|NSE|choice)[^|]*"}
-HOMES = {"hkscc-margin": "hkscc", "span-margin": "span", "expected-shortfall": "expected_shortfall"}
+HOMES = {
+    "hkscc-margin": "hkscc",
+    "span-margin": "span",
+    "expected-shortfall": "expected_shortfall",
+    "prime-from-a-market": "span",
+}
 
 
 def named(page: Path) -> str:
@@ -213,6 +222,30 @@ def test_every_component_of_an_expected_shortfall_result_is_in_the_glossary():
     assert names <= glossary_terms()
     assert {"gain in the tail, not paid out", "anti-procyclical buffer", "rounding", "HKCC"} <= names
     assert {"filtered historical scenarios", "historical scenarios", "stress scenarios"} <= names
+
+
+def test_every_step_of_a_programme_is_in_the_glossary():
+    owners = ["A", "B"]
+    hedged = {"A": ({FUND: 900_000}, {FUTURE: -17}), "B": ({STOCK: 400_000}, {OTHER_FUTURE: 9})}
+    houses = houses_of(
+        *(
+            account
+            for name in owners
+            for account in (cash(name, hedged[name][0]), futures(name, hedged[name][1]))
+        )
+    )
+    one_name = crossmargin.Joint(concentration="joint", basis_charge=0.002)
+    names = set()
+    for mode in MODES[1:]:
+        chosen = crossmargin.Programme(name=mode, mode=mode, joint=one_name)
+        result = crossmargin.evaluate(chosen, houses)
+        without = crossmargin.evaluate(chosen, houses, missing=["HKCC"], last_good=result)
+        names |= {*result.steps["step"], *without.steps["step"]}
+        for name in result.joint_accounts["joint_account"]:
+            names |= {node.name for _, node in result.of(name).breakdown.walk()}
+    assert names <= glossary_terms()
+    assert {"offset between houses", "basis charge", "a house's file is missing"} <= names
+    assert {"credit of matched positions", "futures moved to the longer pot"} <= names
 
 
 def test_terms_stand_in_order_and_name_their_source():

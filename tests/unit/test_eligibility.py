@@ -157,8 +157,7 @@ def test_a_gross_account_of_a_merged_house_has_each_position_by_itself():
     book = {FUTURE: 30, FAR_FUTURE: -30}
     terms = {"type": "omnibus", "basis": "gross", "consent": 0}
     both, long, short = (
-        houses_of(futures("c", held, **terms))
-        for held in (book, {FUTURE: 30}, {FAR_FUTURE: -30})
+        houses_of(futures("c", held, **terms)) for held in (book, {FUTURE: 30}, {FAR_FUTURE: -30})
     )
     asked = [
         evaluate(programme("merged_ccp", saving=OPEN), one).joint_accounts["joint"][0]
@@ -258,9 +257,7 @@ def test_without_an_opinion_the_houses_with_the_largest_margins_join(houses):
         assert line["houses"] in kept
         free = evaluate(programme("two_pot_lesser", saving=OPEN), houses)
         legs = free.joint_accounts.filter(joint_account="three").row(0, named=True)
-        sizes = {
-            names: sum(legs[f"stand_alone:{house}"] for house in names.split(" + ")) for names in kept
-        }
+        sizes = {names: sum(legs[f"stand_alone:{house}"] for house in names.split(" + ")) for names in kept}
         assert line["houses"] == max(sizes, key=sizes.__getitem__)
         for pair in pairs:
             one, other = pair.split("-")
@@ -282,7 +279,7 @@ def test_a_house_that_takes_no_part(houses):
     assert result.saving > 0
 
 
-def test_every_reason_appears(houses):
+def test_every_reason_appears():
     """In one programme or another; where there is none, the account is in a joint account, and else in none."""
     given = (
         programme("silo"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from matching_market import SHARES, WEIGHTS, replica
+from matching_market import WEIGHTS, replica
 from programme_market import (
     FUTURE,
     base_houses,
@@ -131,8 +131,7 @@ def test_a_match_below_one_unit_of_the_fund_is_left():
 
 @pytest.mark.parametrize(("fund", "change"), [(-5_000, 15_000), (-25_000, -25_000), (3_000, 25_000)])
 def test_a_holding_of_the_fund_pays_its_own_basis_charge_as_before(fund, change):
-    held = FULL | SHORT | {"F1": fund, "HSI.far": 0}
-    held["HSI.near"] = -1
+    held = FULL | SHORT | {"F1": fund}
     each = BENCH.fund_charge("F1")
     found = BENCH.through(held)
     assert BENCH.held(found.books).get("F1", 0) == fund + 25_000
@@ -200,10 +199,6 @@ def test_coverage_out_of_range_is_refused():
         BENCH.through(FULL | SHORT, coverage=0.0)
 
 
-def test_every_share_of_the_market_has_moves():
-    assert all(f"spot:{share}" in BENCH.stand_ins.scenarios.columns for share in SHARES)
-
-
 def arbitrage(worth=40_000_000):
     """Every share of HSI in proportion, against futures."""
     houses = base_houses()
@@ -246,7 +241,7 @@ def test_two_pots_recognise_index_arbitrage_and_say_why(owners):
     assert result.joint_accounts["found:prime"][0] == pytest.approx(1 - through / legs)
 
 
-def test_a_coverage_that_the_basket_lacks_leaves_prime_as_it_was(owners):
+def test_a_coverage_that_the_basket_lacks_leaves_prime_as_it_was():
     accounts = arbitrage()
     dropped = dict(list(accounts[0].held.items())[1:])
     houses = houses_of(replace(accounts[0], held=dropped), accounts[1])

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int64
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.models.market import HOUSES
 from crossmargin.programmes.books import Books, make_books
+from crossmargin.programmes.holders import Holders, holders_of
 
 if TYPE_CHECKING:
     from crossmargin.models.market import Market
@@ -60,6 +61,16 @@ class ClearingAccounts:
     def group(self) -> Int64[np.ndarray, " accounts"]:
         """Place of each account's group in ``groups``."""
         return numbered(self.table["group"], self.groups)
+
+    @cached_property
+    def owners(self) -> Holders:
+        """Who holds the accounts: owners, those of one name in two groups apart."""
+        return holders_of(self.table, by_owner=True)
+
+    @cached_property
+    def holding_groups(self) -> Holders:
+        """Who holds the accounts, all of a group as one."""
+        return holders_of(self.table, by_owner=False)
 
     @cached_property
     def group_of_participant(self) -> Int64[np.ndarray, " participants"]:

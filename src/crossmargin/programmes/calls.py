@@ -56,8 +56,7 @@ def calls_of_today(houses: Houses) -> Calls:
     risk = np.zeros(len(accounts), np.int64)
     options = np.flatnonzero(~accounts.at("HKSCC"))
     if options.size:
-        margins = houses.prime_model.accounts(accounts.books.select(options))
-        called[options], risk[options] = margins.requirement, margins.risk
+        called[options], risk[options] = houses.prime_today.requirement, houses.prime_today.risk
     cash = np.flatnonzero(accounts.at("HKSCC"))
     weights, market_risk = houses.account_risk[cash], houses.hkscc_risk_today
     total = houses.hkscc_requirement(market_risk)
@@ -116,10 +115,8 @@ def _call_options(
     options = np.flatnonzero(~accounts.at("HKSCC"))
     if not options.size:
         return
+    _call_rest(houses, joint, options, called, risk)
     prime = houses.prime_model
-    rest = prime.accounts(joint.rest.select(options))
-    called[options] += rest.requirement
-    risk[options] += rest.risk
     legs = np.flatnonzero((np.arange(joint.legs.count) % HOUSE_COUNT != HKSCC) & joint.has_leg.ravel())
     left = outcome.reduced.ravel()[legs]
     value = prime.accounts(joint.legs.select(legs)).option_value
@@ -128,6 +125,24 @@ def _call_options(
         whole[legs] = totals
         members, leg = _members(joint, accounts, options)
         into[members] += apportioned(whole, houses.account_risk[members], leg)
+
+
+def _call_rest(
+    houses: Houses,
+    joint: JointAccounts,
+    options: Int64[np.ndarray, " n"],
+    called: Int64[np.ndarray, " accounts"],
+    risk: Int64[np.ndarray, " accounts"],
+) -> None:
+    """Add what HKCC and SEOCH call of what stays outside: of an account that does not join, what they call today."""
+    alone = joint.of_account[options] < 0
+    today = houses.prime_today
+    called[options[alone]] += today.requirement[alone]
+    risk[options[alone]] += today.risk[alone]
+    partly = options[~alone & (np.diff(joint.rest.starts)[options] > 0)]
+    rest = houses.prime_model.accounts(joint.rest.select(partly))
+    called[partly] += rest.requirement
+    risk[partly] += rest.risk
 
 
 def _parts_of_legs(

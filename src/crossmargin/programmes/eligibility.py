@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
 from jaxtyping import Bool, Int64
 
 from crossmargin.models.market import HOUSES
 from crossmargin.programmes.books import make_books
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from crossmargin.models.revaluation.snapshot import Snapshot
     from crossmargin.programmes.accounts import ClearingAccounts
@@ -57,12 +57,12 @@ class JointAccounts:
         """How many joint accounts there are."""
         return len(self.names)
 
-    @property
+    @cached_property
     def union(self) -> Books:
         """All positions of each joint account as one book."""
         return self.legs.regrouped(np.arange(self.legs.count) // HOUSE_COUNT, self.count)
 
-    @property
+    @cached_property
     def has_leg(self) -> Bool[np.ndarray, "joint_accounts houses"]:
         """Whether there is a position at each house."""
         return (np.diff(self.legs.starts) > 0).reshape(-1, HOUSE_COUNT)
@@ -162,40 +162,11 @@ def _linked(
 ) -> tuple[tuple[str, ...], Int64[np.ndarray, " accounts"]]:
     """Return names of the groups of eligible accounts that belong together, and each account's place there."""
     by_owner = programme.eligibility.same_owner or programme.mode == "merged_ccp"
-    belongs = accounts.table.select(*_belonging(by_owner=by_owner))
-    known = _named(belongs.unique()).sort("called")
-    place = belongs.join(known.with_row_index("place"), on=belongs.columns, how="left", maintain_order="left")
-    number = place["place"].to_numpy().astype(np.int64)
-    used, kept = np.unique(number[eligible], return_inverse=True)
+    known = accounts.owners if by_owner else accounts.holding_groups
+    used, kept = np.unique(known.number[eligible], return_inverse=True)
     places = np.full(len(accounts), -1)
     places[eligible] = kept
-    return tuple(known["called"].gather(used)), places
-
-
-def _belonging(*, by_owner: bool) -> Iterator[pl.Expr]:
-    """Yield what accounts that belong together have in common: group and owner, or group, or nothing but themselves."""
-    gross, none = pl.col("basis") == "gross", pl.lit("")
-    yield pl.col("group")
-    yield pl.when(gross).then(none).otherwise(pl.col("owner") if by_owner else none).alias("owner")
-    yield pl.when(gross).then("account").otherwise(none).alias("account")
-    yield (
-        pl.when(gross)
-        .then("account")
-        .otherwise(pl.col("owner") if by_owner else pl.col("group"))
-        .alias("name")
-    )
-
-
-def _named(known: pl.DataFrame) -> pl.DataFrame:
-    """Tell apart what has one name: with its group before it, and numbered if that is another's name."""
-    columns = known.columns
-    of_group = pl.format("{}.{}", "group", "name")
-    longer = known.sort(columns).with_columns(
-        pl.when(pl.col("name").is_duplicated()).then(of_group).otherwise("name").alias("called")
-    )
-    numbered = pl.format("{} ({})", "called", pl.int_range(1, pl.len() + 1).over("called"))
-    called = pl.when(pl.col("called").is_duplicated()).then(numbered).otherwise("called")
-    return longer.with_columns(called.alias("called"))
+    return tuple(known.names.gather(used)), places
 
 
 def _across_houses(

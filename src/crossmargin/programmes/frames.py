@@ -28,6 +28,14 @@ __all__ = [
 ]
 
 DECIMALS: Final = 2
+HOUSE_BITS: Final = 1 << np.arange(len(HOUSES))
+HOUSES_LINKED: Final = pl.Series(
+    [
+        " + ".join(house for house, bit in zip(HOUSES, HOUSE_BITS.tolist(), strict=True) if number & bit)
+        for number in range(1 << len(HOUSES))
+    ]
+)
+"""Houses of each set of them, numbered with a bit for each."""
 
 
 def money(amounts: Int64[np.ndarray, " n"]) -> pl.Series:
@@ -78,18 +86,17 @@ def joint_accounts_frame(
     """Return a row a joint account, see ``ProgrammeResult.joint_accounts``."""
     outcome = margin.outcome
     own, left = outcome.own, outcome.reduced
-    linked = [" + ".join(np.array(HOUSES)[present]) for present in joint.has_leg]
     table = pl.DataFrame(
         {
             "joint_account": pl.Series(joint.names, dtype=pl.String),
             **_holders(accounts, joint),
-            "houses": pl.Series(linked, dtype=pl.String),
+            "houses": HOUSES_LINKED.gather(joint.has_leg @ HOUSE_BITS),
             "stand_alone": money(own.sum(axis=1)),
             "joint": money(outcome.joint),
             "requirement": money(left.sum(axis=1)),
             "saving": money(outcome.saving),
             "share": outcome.share,
-            "binding": pl.Series([BINDINGS[code] for code in outcome.binding.tolist()], dtype=pl.String),
+            "binding": pl.Series(BINDINGS, dtype=pl.String).gather(outcome.binding.astype(np.int64)),
         }
     )
     by_house = [

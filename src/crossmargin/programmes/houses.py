@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from crossmargin.programmes.hkscc_house import HksccHouse
     from crossmargin.programmes.house_model import HouseModel
     from crossmargin.programmes.look_through import LookThrough
-    from crossmargin.programmes.prime_house import PrimeHouse
+    from crossmargin.programmes.prime_house import PrimeHouse, PrimeMargins
     from crossmargin.programmes.programme import Programme
 
 __all__ = ["HouseSettings", "Houses", "models_of"]
@@ -137,7 +137,7 @@ class Houses:
     findings: pl.DataFrame
     joint_models: dict[str, JointModel] = field(default_factory=dict)
     stand_ins_over: dict[int, StandIns] = field(default_factory=dict)
-    known: dict[tuple[str, str], KnownRisks] = field(default_factory=dict)
+    kept: dict[tuple[str, str], KnownRisks] = field(default_factory=dict)
 
     @property
     def as_of(self) -> date:
@@ -189,8 +189,8 @@ class Houses:
     def market_risk(self, model: str, books: Books, horizon: str = "max") -> Int64[np.ndarray, " books"]:
         """Return the market risk of books by a model; of books asked for before, what was found then."""
         key = (model, horizon if model == "expected_shortfall" else "")
-        known = self.known.get(key, KnownRisks.none())
-        risk, self.known[key] = margined_once(known, books, self.model(model, horizon).market_risk)
+        known = self.kept.get(key, KnownRisks.none())
+        risk, self.kept[key] = margined_once(known, books, self.model(model, horizon).market_risk)
         return risk
 
     def union_risk(self, programme: Programme, model: str, books: Books) -> Int64[np.ndarray, " books"]:
@@ -233,6 +233,13 @@ class Houses:
             if mine.any():
                 risk[mine] = self.market_risk(model, self.accounts.books.select(np.flatnonzero(mine)))
         return risk
+
+    @cached_property
+    def prime_today(self) -> PrimeMargins:
+        """What PRiME asks today of each account that is not at HKSCC; errors as ``model``."""
+        return self.prime_model.accounts(
+            self.accounts.books.select(np.flatnonzero(~self.accounts.at("HKSCC")))
+        )
 
     def rest_risk(self, rest: Books) -> Int64[np.ndarray, " participants"]:
         """Return HKSCC's market risk of what its participants hold outside joint accounts, netted by participant."""

@@ -84,7 +84,7 @@ def programme_what_if(programme: Programme, houses: Houses, trades: FrameInput) 
     market, accounts = houses.market, houses.accounts.table
     groups = accounts.filter(pl.col("account").is_in(table["account"].implode()))["group"].unique()
     theirs = accounts.filter(pl.col("group").is_in(groups.implode()))["account"]
-    held = market.positions_on(houses.as_of).filter(pl.col("account").is_in(theirs.implode()))
+    held = _held(houses).filter(pl.col("account").is_in(theirs.implode()))
     traded = pl.concat([held, table]).group_by("account", "instrument").agg(pl.col("quantity").sum())
     books = [
         clearing_accounts(market, houses.snapshot, positions.sort("account", "instrument"), only=theirs)
@@ -94,13 +94,32 @@ def programme_what_if(programme: Programme, houses: Houses, trades: FrameInput) 
     return ProgrammeChange(trades=table, before=before, after=after)
 
 
+def _held(houses: Houses) -> pl.DataFrame:
+    """Return the books of the houses as positions: they may be others than the market's."""
+    books = houses.accounts.books
+    return pl.DataFrame(
+        {
+            "account": houses.accounts.table["account"].gather(books.book),
+            "instrument": houses.snapshot.instruments["instrument"].gather(books.rows),
+            "quantity": books.quantities,
+        }
+    )
+
+
 def _require_trades(table: pl.DataFrame, houses: Houses) -> None:
     if not len(table):
         raise InputError([BadRecord(file="trades", line=0, field="", value="", rule="at least one trade")])
     accounts, instruments = houses.accounts.table, houses.snapshot.instruments
-    require_known(table["account"], accounts["account"], "trades", "an account of the market")
-    require_known(table["instrument"], instruments["instrument"], "trades", "an instrument with a mark")
-    if bad := [*_elsewhere(table, accounts, instruments)]:
+    bad = [*_elsewhere(table, accounts, instruments)]
+    for column, known, rule in (
+        ("account", accounts, "an account of the market"),
+        ("instrument", instruments, "an instrument with a mark"),
+    ):
+        try:
+            require_known(table[column], known[column], "trades", rule)
+        except InputError as error:
+            bad += error.records
+    if bad:
         raise InputError(bad)
 
 

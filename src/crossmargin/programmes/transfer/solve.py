@@ -9,7 +9,7 @@ from jaxtyping import Float64, Int64
 
 from crossmargin.kernels.transfer_pairs import pair_transfers
 from crossmargin.kernels.transfer_search import line_search, search_memory
-from crossmargin.programmes.transfer.cuts import CuttingPlanes
+from crossmargin.programmes.transfer.cuts import ACCURACY, CuttingPlanes
 from crossmargin.programmes.transfer.problem import TIE, TransferProblem, TransferResult
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _exact(problem: TransferProblem, asked: float, gap: float) -> Found:
         if value < least:
             best, least = found[0], value
         new = cuts.learn(found[0])  # where all is known the solution is as good as its bound
-    proven = least - lower <= max(gap, TIE) * least
+    proven = least - lower <= max(gap * least, ACCURACY * asked)
     return _fewest(problem, cuts, best, least + TIE * asked), min(lower, least), proven
 
 
