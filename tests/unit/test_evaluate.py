@@ -22,6 +22,7 @@ from programme_market import (
     SMALL_FUTURE,
     STOCK,
     base_houses,
+    base_market,
     cash,
     cents,
     frames_of,
@@ -43,8 +44,9 @@ from crossmargin.models.market import HOUSES
 from crossmargin.models.span.margin import span_margins
 from crossmargin.models.span.settings import SpanSettings
 from crossmargin.programmes.accounts import clearing_accounts
-from crossmargin.programmes.compare import compare_on
+from crossmargin.programmes.compare import compare, compare_on
 from crossmargin.programmes.evaluate import evaluate
+from crossmargin.programmes.examples import book_market, etf_futures
 from crossmargin.programmes.houses import HouseSettings
 from crossmargin.programmes.programme import (
     MODES,
@@ -686,3 +688,103 @@ def test_large_books_are_what_they_were_times(houses):
     small = houses_of(*[replace(a, held={k: q // LARGE for k, q in a.held.items()}) for a in sample()])
     assert row(evaluate(programme("silo"), small).houses, house="HKSCC")["today"] == 0
     assert row(evaluate(programme("silo"), houses).houses, house="HKSCC")["today"] > 0
+
+
+# Examples.
+
+
+def day_of(market):
+    return market["prices"]["date"].max()
+
+
+def test_the_example_of_a_fund_against_futures():
+    market = base_market()
+    made = etf_futures(market, day_of(market), amount=400e6)
+    held = dict(made["positions"].select("instrument", "quantity").rows())
+    marks = dict(base_houses().snapshot.instruments.select("instrument", "mark").rows())
+    assert held[FUND] * marks[FUND] == pytest.approx(400e6, rel=1e-6)
+    assert -held[FUTURE] * 50 * marks[FUTURE] == pytest.approx(400e6, rel=2e-3)
+    result = compare(made, [programme("two_pot_lesser")], day_of(market)).results[0]
+    assert result.joint_accounts["binding"].to_list() == ["supervisory cap on the sum"]
+    assert result.joint_accounts["owner"].to_list() == ["the desk"]
+    assert 0.7 < result.share < 1
+    other = etf_futures(market, day_of(market), index="HHI")["positions"]["instrument"]
+    assert set(other) == {"2828", OTHER_FUTURE}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        *(({"amount": amount}, "amount") for amount in (float("nan"), float("inf"), -1e7, 0.0, 1.0, 1e300)),
+        ({"index": "none"}, "market"),
+        ({"fund": "none"}, "market"),
+        ({"index": "HHI", "fund": FUND}, "market"),
+    ],
+)
+def test_examples_that_cannot_be_made(changes, field):
+    market = base_market()
+    with pytest.raises(InputError) as error:
+        etf_futures(market, day_of(market), **changes)
+    assert [one.field for one in error.value.records] == [field]
+
+
+def test_a_book_of_what_the_market_lacks():
+    with pytest.raises(InputError) as error:
+        book_market(base_market(), {"none": 1, FUND: 2, "neither": 3}, name="x")
+    assert [one.value for one in error.value.records] == ["neither", "none"]
+
+
+# A house's file is missing.
+
+
+@pytest.mark.parametrize("absent", HOUSES)
+@pytest.mark.parametrize("variant", variants()[1::3], ids=label)
+def test_everything_adds_up_without_a_house(variant, absent):
+    for policy in ("last_good", "zero", "silo"):
+        chosen = replace(variant, counterpart_missing=policy)
+        result = evaluate(chosen, sample_houses(), missing=(absent,), last_good=evaluated(variant))
+        for column in ("today", "requirement"):
+            whole = total(result.houses, column)
+            assert total(result.accounts, column) == total(result.participants, column) == whole
+        assert row(result.houses, house=absent)["today"] == 0
+        assert row(result.houses, house=absent)["requirement"] == 0
+        assert sum(result.steps["amount"][:-1], Decimal(0)) == result.requirement
+        for line in result.joint_accounts.filter(joint_account="three").iter_rows(named=True):
+            amounts = result.of(line["joint_account"]).steps["amount"]
+            assert sum(amounts[:-1], Decimal(0)) == amounts[-1] == line["requirement"]
+        if not variant.saving.allow_increase:
+            groups = result.participants.group_by("group").agg(pl.col("today", "requirement").sum())
+            assert (groups["requirement"] <= groups["today"]).all()
+
+
+def test_what_a_missing_file_leaves_of_the_saving(houses):
+    full = evaluate(programme("two_pot_lesser"), houses)
+    kept, zero, silo = (
+        evaluate(
+            programme("two_pot_lesser", counterpart_missing=policy),
+            houses,
+            missing=("SEOCH",),
+            last_good=full,
+        )
+        for policy in ("last_good", "zero", "silo")
+    )
+    shares = dict(full.joint_accounts.select("joint_account", "share").rows())
+    found = {name: row(kept.joint_accounts, joint_account=name) for name in ("cover", "three")}
+    for name, line in found.items():
+        assert line["share"] == pytest.approx(shares[name], abs=1e-9)
+        assert line["binding"] == "another house's file is missing"
+        assert row(zero.joint_accounts, joint_account=name)["saving"] == 0
+        assert name not in silo.joint_accounts["joint_account"]
+    for result in (kept, zero, silo):
+        columns = ["stand_alone", "joint", "requirement", "saving", "binding"]
+        same = [
+            one.joint_accounts.filter(joint_account="arbitrage").select(columns) for one in (full, result)
+        ]
+        assert same[0].equals(same[1])
+    assert kept.requirement < zero.requirement <= silo.requirement
+    assert "another house's file is missing: as today" in set(silo.accounts["why_not"])
+
+
+def test_a_missing_house_that_is_none(houses):
+    with pytest.raises(InputError, match="NYSE"):
+        evaluate(programme("silo"), houses, missing=("NYSE",))

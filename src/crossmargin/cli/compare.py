@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from crossmargin.cli.pipeline import last_day, load_market
 from crossmargin.cli.places import require_places
 from crossmargin.cli.progress import progress_bar
-from crossmargin.cli.shared import all_read, deliver, printed
+from crossmargin.cli.shared import all_read, deliver, printed, solver_output_to_error
 from crossmargin.errors import BadRecord, InputError
 
 if TYPE_CHECKING:
@@ -158,7 +158,8 @@ def _compared(
 ) -> Comparison:
     from crossmargin.programmes.compare import compare as compare_programmes  # noqa: PLC0415
 
-    return compare_programmes(market, programmes, day, settings, note)
+    with solver_output_to_error():
+        return compare_programmes(market, programmes, day, settings, note)
 
 
 def _owner(compared: Comparison) -> str | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from crossmargin.errors import BadRecord, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
@@ -17,7 +19,17 @@ if TYPE_CHECKING:
     from crossmargin.models.hkscc.result import HksccMargin
     from crossmargin.models.span.result import SpanMargin
 
-__all__ = ["Format", "all_read", "deliver", "in_file", "printed", "require_file", "show", "some"]
+__all__ = [
+    "Format",
+    "all_read",
+    "deliver",
+    "in_file",
+    "printed",
+    "require_file",
+    "show",
+    "solver_output_to_error",
+    "some",
+]
 
 Format = Literal["table", "json", "csv", "parquet"]
 
@@ -84,6 +96,22 @@ def deliver(content: bytes, out: Path | None) -> None:
     else:
         with whole_file(out) as stream:
             stream.write(content)
+
+
+@contextmanager
+def solver_output_to_error() -> Iterator[None]:
+    """Send what compiled code writes to standard output to standard error, so that it is no part of a result.
+
+    HiGHS prints a line now and then even when it is told to be silent.
+    """
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def printed(*shown: RenderableType, plain: bool = False) -> bytes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from crossmargin.core.columns import NUMBER_LIMIT
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.models.market import MARKET_SCHEMAS
 from crossmargin.models.revaluation.snapshot import make_snapshot
@@ -54,8 +55,11 @@ def etf_futures(
     Raises
     ------
     InputError
-        If there is no such pair, or the amount is less than one unit of either.
+        If there is no such pair, or the amount is out of range or less than one unit of either.
     """
+    if not 0 < amount <= NUMBER_LIMIT:  # nor NaN
+        rule = f"above 0, at most {NUMBER_LIMIT:,.0f}"
+        raise InputError([BadRecord(file="example", line=0, field="amount", value=str(amount), rule=rule)])
     table = make_snapshot(market, as_of).instruments
     bought, sold = _pair(market, table, as_of, index, fund)
     positions = {
@@ -128,8 +132,20 @@ def book_market(
         Of the market made.
     participant : str
         Name of the participant.
+
+    Raises
+    ------
+    InputError
+        Listing every instrument that the market lacks.
     """
     houses = dict(market["instruments"].select("instrument", "house").iter_rows())
+    rule = f"an instrument of {market.name}"
+    if bad := [
+        BadRecord(file="positions", line=0, field="instrument", value=instrument, rule=rule)
+        for instrument in positions
+        if instrument not in houses
+    ]:
+        raise InputError(bad)
     used = sorted({houses[instrument] for instrument in positions})
     accounts: dict[str, Any] = {
         "account": [f"{OWNER}, {house}" for house in used],

@@ -70,12 +70,13 @@ class KnownRisks:
         self, books: Books, keys: UInt64[np.ndarray, " n"], risk: Int64[np.ndarray, " n"]
     ) -> KnownRisks:
         """Return these and more, whose keys differ from all known."""
-        known = self if self.books.rows.size + books.rows.size <= POSITIONS_KEPT else self.none()
-        every = np.concatenate([known.keys[np.argsort(known.at)], keys])
+        by_book = np.empty_like(self.keys)
+        by_book[self.at] = self.keys
+        every = np.concatenate([by_book, keys])
         order = np.argsort(every)
         return KnownRisks(
-            books=joined_books([known.books, books]),
-            risk=np.concatenate([known.risk, risk]),
+            books=joined_books([self.books, books]),
+            risk=np.concatenate([self.risk, risk]),
             keys=every[order],
             at=order,
         )
@@ -95,6 +96,8 @@ def margined_once(
     margin : callable
         The model's ``market_risk``.
     """
+    if known.books.rows.size + books.rows.size > POSITIONS_KEPT:
+        known = KnownRisks.none()
     keys = book_keys(books)
     new = np.flatnonzero(known.place(keys) < 0)
     if new.size:

@@ -54,23 +54,35 @@ class Transferred:
 def transferred(programme: Programme, houses: Houses, joint: JointAccounts) -> Transferred:
     """Choose which futures of HKCC's legs move to HKSCC's, and margin what results.
 
-    The choice is by the scan and the tails alone; what is called is margined by PRiME with all its charges,
+    Where HKSCC holds nothing, nothing moves: a future that hedges nothing there is no cross-margining, even if
+    the joint model asks for less. The choice is by the scan and the tails alone; what is called is margined by PRiME with all its charges,
     and by the joint model over the longer horizon.
     """
     place = np.arange(joint.count) * HOUSE_COUNT
     short = joint.legs.select(place + HOUSES.index("HKCC"))
     long = joint.legs.select(place + HOUSES.index("HKSCC"))
+    hedged = np.flatnonzero(np.diff(long.starts) > 0)
     horizon = programme.joint.horizon
-    chosen = transfers(short, long, _inputs(houses, horizon), programme.transfer)
-    taken = chosen.taken
+    chosen = transfers(
+        short.select(hedged), long.select(hedged), _inputs(houses, horizon), programme.transfer
+    )
+    taken = chosen.taken.regrouped(hedged, joint.count)
+    kept = joined_books([chosen.kept, short]).regrouped(_kept_of(hedged, joint.count), joint.count)
     both = joined_books([long, taken]).regrouped(np.tile(np.arange(joint.count), 2), joint.count)
     return Transferred(
         transfers=chosen,
         long_before=houses.market_risk("expected_shortfall", long, horizon),
         long_after=houses.market_risk("expected_shortfall", both, horizon),
-        short_after=houses.market_risk("prime", chosen.kept),
+        short_after=houses.market_risk("prime", kept),
         any_moved=np.diff(taken.starts) > 0,
     )
+
+
+def _kept_of(hedged: Int64[np.ndarray, " hedged"], count: int) -> Int64[np.ndarray, " books"]:
+    """Return the account of each short pot after transfers, then of each that had no long pot to move into."""
+    others = np.arange(count)
+    others[hedged] = -1
+    return np.concatenate([hedged, others])
 
 
 def _inputs(houses: Houses, horizon: str) -> TransferInputs:
