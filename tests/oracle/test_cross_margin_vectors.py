@@ -263,7 +263,7 @@ def test_one_pot_floors_come_before_the_requirement():
     own = units(MARGINS)
     outcome = one_pot(own, units([10.0]), pro_rata(units([10.0]), own), Saving(), floor=0.3)
     assert printed(outcome.reduced) == [[30, 24, 12]]
-    assert reasons(outcome) == ["supervisory cap on the sum"]
+    assert reasons(outcome) == ["floors of the houses"]
 
 
 def test_a_merged_house_may_reduce_a_lone_leg():

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 import csv
+import re
 from datetime import date
 
 import polars as pl
 import pytest
 import real_books
 from real_books import bond_levels, closing_prices, hedge_ratio
-from real_evidence import ABROAD, DAYS, PUBLISHED, TABLES, abroad, shown
+from real_evidence import ABROAD, DAYS, PAGE, PUBLISHED, SHORT_NAMES, TABLES, abroad, shown
 from real_market import DATA, requires_real_data
 
 pytestmark = requires_real_data
 
+DAY = r"\d{4}-\d\d-\d\d"
 PAGES = ["published", "spy", "treasuries", "treasuries-10", "jgb"]
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_page_shows_what_is_computed(name):
     assert shown(name) == TABLES[name]()
+
+
+def test_the_page_names_every_day_on_which_a_joint_margin_was_not_enough():
+    said = (
+        PAGE.read_text(encoding="utf-8")
+        .split("## Where the joint margin was not enough")[1]
+        .split("\n## ")[0]
+    )
+    missed = set()
+    for name in TABLES:
+        lines = [line.split("|")[1:-1] for line in shown(name).splitlines() if line.startswith("|")]
+        for row in lines[2:]:
+            under = dict(zip((title.strip() for title in lines[0]), row, strict=True))
+            if any("short" in under.get(design, "") for design in SHORT_NAMES.values()):
+                missed.add(row[0].strip())
+            missed |= set(re.findall(DAY, under.get("largest shortfall", "")))
+    assert missed
+    assert set(re.findall(DAY, said)) == missed
 
 
 def test_published_figures_are_those_of_the_data():

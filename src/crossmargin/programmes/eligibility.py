@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["HOUSE_COUNT", "JointAccounts", "joint_accounts", "without_opinion"]
 
 HOUSE_COUNT: Final = len(HOUSES)
+CASH: Final = HOUSES.index("HKSCC")
+SHARES_ALONE: Final = "shares alone stay in the participant's net"
 LONE: Final = "nothing to join it with at another house"
 
 
@@ -78,8 +80,10 @@ def joint_accounts(
 ) -> JointAccounts:
     """Join accounts as a programme admits.
 
-    A merged house margins every account of an owner together, whatever its type and consent, and has joint
-    accounts of one account too; an account on a gross basis is margined there by itself, position by position.
+    A merged house margins the accounts of an owner with futures or options together, whatever their type and
+    consent, and has joint accounts of one account too; an account on a gross basis is margined there by itself,
+    position by position. Shares of owners who hold nothing else stay in the participant's net, as they are
+    settled in it.
 
     Parameters
     ----------
@@ -107,10 +111,8 @@ def joint_accounts(
     held = np.bincount(book[positions], minlength=len(accounts)) > 0
     held |= False if unknown is None else unknown
     why[(why == "") & ~held] = "no eligible position"
-    names, number = _linked(programme, accounts, why == "")
-    if not merged:
-        names, number = _across_houses(names, number, accounts.house)
-        why[(why == "") & (number < 0)] = LONE
+    names, number = _across_houses(*_linked(programme, accounts, why == ""), accounts.house, merged=merged)
+    why[(why == "") & (number < 0)] = SHARES_ALONE if merged else LONE
     joined = positions & (number >= 0)[book]
     leg = number * HOUSE_COUNT + accounts.house
     gross = np.zeros(len(names) * HOUSE_COUNT, bool)
@@ -170,13 +172,17 @@ def _linked(
 
 
 def _across_houses(
-    names: tuple[str, ...], number: Int64[np.ndarray, " accounts"], house: Int64[np.ndarray, " accounts"]
+    names: tuple[str, ...],
+    number: Int64[np.ndarray, " accounts"],
+    house: Int64[np.ndarray, " accounts"],
+    *,
+    merged: bool,
 ) -> tuple[tuple[str, ...], Int64[np.ndarray, " accounts"]]:
-    """Keep the joint accounts that have legs at two houses or more."""
+    """Keep the joint accounts that have legs at two houses or more; in a merged house, those not of shares alone."""
     present = np.zeros((len(names), HOUSE_COUNT), bool)
     inside = number >= 0
     present[number[inside], house[inside]] = True
-    kept = present.sum(axis=1) > 1
+    kept = present[:, np.arange(HOUSE_COUNT) != CASH].any(axis=1) if merged else present.sum(axis=1) > 1
     place = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)
     return tuple(np.array(names, dtype=object)[kept]), place[number]  # −1 takes the last
 

@@ -72,7 +72,8 @@ class Eligibility:
     hkscc_origin : {"split", "participant"}
         HKSCC nets all positions of a participant. "split": positions that join are taken out of that net and
         margined apart; "participant": they stay in it, and a joint account has its part of the participant's
-        margin, pro rata.
+        margin, pro rata. What nets there against others' positions and hedges at another house is then counted
+        twice: the saving is larger, and not all of it is covered.
     """
 
     account_types: tuple[str, ...] = ("house", "market-maker", "individual")
