@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aggregation import bench_aggregation, bench_what_if
 from american_options import bench_american_options
+from cross_margin import bench_cross_margin
 from european import bench_european
 from machine import describe, in_fresh_process, read_bandwidth
 from margin_many import bench_margining
@@ -43,6 +44,7 @@ def main() -> None:
         bench_aggregation(bandwidth),
         bench_what_if(),
         bench_whole_market(bandwidth),
+        bench_cross_margin(),
     ]
     page = to_markdown(describe(), datetime.now(tz=UTC).date().isoformat(), tables)
     PAGE.parent.mkdir(exist_ok=True)

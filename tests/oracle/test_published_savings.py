@@ -34,10 +34,12 @@ def test_the_page_names_every_day_on_which_a_joint_margin_was_not_enough():
     for name in TABLES:
         lines = [line.split("|")[1:-1] for line in shown(name).splitlines() if line.startswith("|")]
         for row in lines[2:]:
-            under = dict(zip((title.strip() for title in lines[0]), row, strict=True))
-            if any("short" in under.get(design, "") for design in SHORT_NAMES.values()):
+            cells = [(title.strip(), cell) for title, cell in zip(lines[0], row, strict=True)]
+            if any("short" in cell for title, cell in cells if title in SHORT_NAMES.values()):
                 missed.add(row[0].strip())
-            missed |= set(re.findall(DAY, under.get("largest shortfall", "")))
+            missed |= {
+                day for title, cell in cells if title == "largest shortfall" for day in re.findall(DAY, cell)
+            }
     assert missed
     assert set(re.findall(DAY, said)) == missed
 

@@ -146,7 +146,8 @@ def test_no_saving_between_clients_of_a_gross_account(mode):
     line = result.joint_accounts.filter(pl.col("houses").str.contains("+", literal=True))
     assert len(line) == 0
     if mode == "merged_ccp":
-        assert linked(result) == {"a.HKCC": "a.HKCC", "a.HKSCC": "a"}
+        assert linked(result) == {"a.HKCC": "a.HKCC", "a.HKSCC": None}
+        assert reasons(result)["a.HKSCC"] == "shares alone stay in the participant's net"
     else:
         assert result.saving == 0
         assert reasons(result)["a.HKCC"] == "gross basis: clients' positions do not offset"
@@ -309,6 +310,7 @@ def test_every_reason_appears():
         "no eligible position",
         "nothing to join it with at another house",
         "no netting opinion between the houses",
+        "shares alone stay in the participant's net",
         "joining costs the group more than it saves",
     }
 

@@ -192,7 +192,6 @@ def test_silo_is_the_houses_own_margins_to_the_cent(houses):
     assert set(result.accounts["why_not"]) == {"each house alone"}
 
 
-@pytest.mark.xfail(strict=True, reason="Houses.rest_risk margins every participant by the house's settings")
 def test_silo_holds_with_settings_of_single_participants():
     """A participant's own floor, IPO stocks and flat-rate multiplier hold today and under every programme."""
     base = base_houses()

@@ -213,15 +213,11 @@ def test_silo_may_have_any_houses():
         assert Programme(name="x", mode="silo", houses=houses).houses == houses
 
 
-@pytest.mark.xfail(strict=True, reason="settings_of_table tries models without the houses that they are of")
 def test_two_houses_and_a_model_of_each():
     table = {"name": "x", "mode": "two_pot_lesser", "houses": ["HKCC", "SEOCH"], "models": ["prime", "prime"]}
     assert programme_of_table(table).models == ("prime", "prime")
 
 
-@pytest.mark.xfail(
-    strict=True, raises=ValueError, reason="require_within prints numbers that Python does not"
-)
 @pytest.mark.parametrize("key", ["saving.cap", "transfer.exact_futures"])
 def test_a_number_of_more_digits_than_python_prints(tmp_path, key):
     """TOML's hexadecimal numbers may have any length."""

@@ -392,11 +392,19 @@ def require_within(settings: object, ranges: Mapping[str, tuple[float, float]]) 
     """
     name = type(settings).__name__
     if bad := [
-        BadRecord(file=name, line=0, field=field, value=str(getattr(settings, field)), rule=rule)
+        BadRecord(file=name, line=0, field=field, value=_shown(getattr(settings, field)), rule=rule)
         for field, (low, high) in ranges.items()
         if (rule := _broken_range(getattr(settings, field), low, high))
     ]:
         raise InputError(bad)
+
+
+def _shown(value: object) -> str:
+    """Return a value as text; a whole number may have more digits than Python prints."""
+    try:
+        return str(value)
+    except ValueError:
+        return "a number of too many digits"
 
 
 def _broken_range(value: object, low: float, high: float) -> str:

@@ -75,13 +75,18 @@ def _refused(kind: type, given: Mapping[str, object], fixed: Mapping[str, object
     if needed - {*given}:  # it was refused already
         return set()
     always = {**fixed, **{name: given[name] for name in needed}}
-    refused: set[BadRecord] = set()
-    for chosen in (given, *({key: value} for key, value in given.items())):
-        try:
-            kind(**{**always, **chosen})
-        except InputError as error:
-            refused.update(error.records)
+    refused = _records(kind, {**always, **given})
+    if refused:  # a value may be right beside others alone, so each is tried only if all together are not
+        refused.update(*(_records(kind, {**always, key: value}) for key, value in given.items()))
     return refused
+
+
+def _records(kind: type, given: Mapping[str, object]) -> set[BadRecord]:
+    try:
+        kind(**given)
+    except InputError as error:
+        return set(error.records)
+    return set()
 
 
 def _broken_rule(key: str, value: object, known: Mapping[str, object]) -> str:

@@ -57,6 +57,17 @@ class Books:
             starts=starts, rows=self.rows[at], quantities=self.quantities[at], gross=self.gross[books]
         )
 
+    def only(self, instruments: Bool[np.ndarray, " instruments"]) -> Books:
+        """Return the books without positions in other instruments than these."""
+        held = instruments[self.rows]
+        counts = np.concatenate([np.zeros(1, np.int64), np.cumsum(held)])
+        return Books(
+            starts=counts[self.starts],
+            rows=self.rows[held],
+            quantities=self.quantities[held],
+            gross=self.gross,
+        )
+
     def regrouped(self, group: Int64[np.ndarray, " books"], count: int) -> Books:
         """Return books that each hold the positions of all books of one group, netted.
 

@@ -99,7 +99,9 @@ def _rest_alone(houses: Houses, joint: JointAccounts) -> Int64[np.ndarray, " acc
     risk = np.where(accounts.at("HKSCC") & (joint.of_account < 0), houses.account_risk, 0)
     partly = accounts.at("HKSCC") & (joint.of_account >= 0) & (np.diff(joint.rest.starts) > 0)
     if partly.any():
-        risk[partly] = houses.market_risk("hkscc_var", joint.rest.select(np.flatnonzero(partly)))
+        at = np.flatnonzero(partly)
+        names = [accounts.participants[place] for place in accounts.participant[at].tolist()]
+        risk[partly] = houses.hkscc_risk(joint.rest.select(at), names)
     return risk
 
 

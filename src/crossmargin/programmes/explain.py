@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from crossmargin.programmes.books import Books
     from crossmargin.programmes.evaluate import Evaluation
     from crossmargin.programmes.joint.model import JointModel
-    from crossmargin.programmes.programme import Programme
 
 __all__ = ["explained"]
 
@@ -101,7 +100,7 @@ def _offsets(done: Evaluation, unit: int) -> Iterator[Fact]:
     matched = houses.look_through.matched(book, minimum_coverage=coverage).frame()
     if len(matched):
         yield _table_of(f"offsets, {currency}", matched.select("reason", "matched"))
-    if not _margins_unions_by_prime(done.programme):
+    if "prime" not in models_of(done.programme):
         return
     replicas = houses.stand_ins.looked_through(book, minimum_coverage=coverage)
     if replicas.number.size:
@@ -111,13 +110,6 @@ def _offsets(done: Evaluation, unit: int) -> Iterator[Fact]:
         yield Fact(f"PRiME with shares as such, {currency}", int(plain[0]) / 10**DECIMALS)
         through = int(replicas.risk(by_prime)[0])
         yield Fact(f"PRiME with replicas looked through, {currency}", through / 10**DECIMALS)
-
-
-def _margins_unions_by_prime(programme: Programme) -> bool:
-    if "prime" not in models_of(programme):
-        return False
-    pooled = programme.mode in {"one_pot_joint", "merged_ccp"} and programme.joint.combine != "joint"
-    return pooled or programme.mode == "two_pot_lesser"
 
 
 def _table_of(label: str, table: pl.DataFrame) -> Fact:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+import polars as pl
 from jaxtyping import Bool, Int64
 
 from crossmargin.core.columns import require_within
@@ -24,10 +25,8 @@ from crossmargin.programmes.known_risks import KnownRisks, margined_once
 from crossmargin.programmes.replicas import StandIns, make_stand_ins
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date
-
-    import polars as pl
 
     from crossmargin.models.hkscc.margin import HksccMargins
     from crossmargin.models.hkscc.participant import HksccParticipant
@@ -193,6 +192,17 @@ class Houses:
         risk, self.kept[key] = margined_once(known, books, self.model(model, horizon).market_risk)
         return risk
 
+    @property
+    def own_settings(self) -> bool:
+        """Whether a participant has settings of its own at HKSCC."""
+        return self.hkscc is not None and bool(self.hkscc.own_settings)
+
+    def hkscc_risk(self, books: Books, participants: Sequence[str]) -> Int64[np.ndarray, " books"]:
+        """Return HKSCC's market risk of books, by the settings of the participant of each."""
+        if self.hkscc is None or not self.own_settings:
+            return self.market_risk("hkscc_var", books)
+        return self.hkscc.market_risk(books, participants)
+
     def union_risk(self, programme: Programme, model: str, books: Books) -> Int64[np.ndarray, " books"]:
         """Return the market risk of books of one owner's legs by a model of a programme.
 
@@ -216,22 +226,27 @@ class Houses:
         return self.stand_ins_over[days]
 
     def can_margin(self, programme: Programme) -> Bool[np.ndarray, " instruments"]:
-        """Return which instruments every model of a programme can margin."""
+        """Return which instruments may join: those of houses whose own model and whose common ones can margin them."""
         able = np.ones(len(self.snapshot.instruments), bool)
-        if programme.mode == "silo":
-            return able
+        horizon = programme.joint.horizon
         for name in models_of(programme):
-            able &= self.model(name, programme.joint.horizon).can_margin
+            able &= self.model(name, horizon).can_margin
+        for house in programme.houses if programme.mode != "silo" else ():
+            cleared = (self.snapshot.instruments["house"] == house).to_numpy()
+            if cleared.any():
+                able &= ~cleared | self.model(programme.model_of(house), horizon).can_margin
         return able
 
     @cached_property
     def account_risk(self) -> Int64[np.ndarray, " accounts"]:
         """Market risk of each account by itself, by its house's own model of today."""
         risk = np.zeros(len(self.accounts), np.int64)
-        cash = self.accounts.at("HKSCC")
-        for model, mine in (("hkscc_var", cash), ("prime", ~cash)):
-            if mine.any():
-                risk[mine] = self.market_risk(model, self.accounts.books.select(np.flatnonzero(mine)))
+        books, cash = self.accounts.books, self.accounts.at("HKSCC")
+        if cash.any():
+            names = self.accounts.table["participant"].filter(pl.Series(cash)).to_list()
+            risk[cash] = self.hkscc_risk(books.select(np.flatnonzero(cash)), names)
+        if not cash.all():
+            risk[~cash] = self.market_risk("prime", books.select(np.flatnonzero(~cash)))
         return risk
 
     @cached_property
@@ -245,7 +260,7 @@ class Houses:
         """Return HKSCC's market risk of what its participants hold outside joint accounts, netted by participant."""
         if not self.accounts.at("HKSCC").any():
             return np.zeros(len(self.accounts.participants), np.int64)
-        return self.market_risk("hkscc_var", self._by_participant(rest))
+        return self.hkscc_risk(self._by_participant(rest), self.accounts.participants)
 
     def _by_participant(self, books: Books) -> Books:
         """Return what each participant holds at HKSCC; the house knows no gross basis."""
@@ -300,8 +315,11 @@ class Houses:
 
 
 def models_of(programme: Programme) -> tuple[str, ...]:
-    """Return the models that a programme uses, each once, in the order of its houses."""
-    used = [programme.model_of(house) for house in programme.houses]
-    if programme.mode in {"one_pot_joint", "merged_ccp", "transfer_optimise"}:
-        used.append("expected_shortfall")
-    return tuple(dict.fromkeys(used))
+    """Return the models that margin several houses' positions as one, each once, in the order of the houses."""
+    if programme.mode in {"silo", "spread_credit"}:
+        return ()
+    own = [programme.model_of(house) for house in programme.houses]
+    if programme.mode == "two_pot_lesser":
+        return tuple(dict.fromkeys(own))
+    pooled = programme.mode != "transfer_optimise" and programme.joint.combine != "joint"
+    return tuple(dict.fromkeys([*(own if pooled else []), "expected_shortfall"]))

@@ -120,8 +120,27 @@ def own_margins(
     for house, name in enumerate(HOUSES):
         legs = joint.legs.select(np.arange(joint.count) * HOUSE_COUNT + house)
         if legs.rows.size:
-            own[:, house] = houses.market_risk(programme.model_of(name), legs, programme.joint.horizon)
+            model = programme.model_of(name)
+            own[:, house] = (
+                houses.hkscc_risk(legs, _participants_of(houses, joint, house))
+                if model == "hkscc_var"
+                else houses.market_risk(model, legs, programme.joint.horizon)
+            )
     return own
+
+
+def _participants_of(houses: Houses, joint: JointAccounts, house: int) -> list[str]:
+    """Return the participant of each joint account at a house, the first where an owner has several; "" for none.
+
+    Nothing where participants have no settings of their own.
+    """
+    accounts = houses.accounts
+    if not houses.own_settings:
+        return []
+    names = [""] * joint.count
+    for at in np.flatnonzero((accounts.house == house) & (joint.of_account >= 0))[::-1].tolist():
+        names[joint.of_account[at]] = accounts.participants[accounts.participant[at]]
+    return names
 
 
 def _in_net(programme: Programme) -> bool:
@@ -340,7 +359,7 @@ def _concentration(programme: Programme, houses: Houses, joint: JointAccounts) -
     """Return by how much the liquidation add-on of all legs as one is above those of the legs, at least 0.
 
     By HKSCC's add-on, which grows faster than a position: shares, futures and options on one name are one
-    liquidation, of which each house sees its own part.
+    liquidation, of which each house sees its own part. What the house's model cannot convert is left out.
     """
     none = np.zeros(joint.count, np.int64)
     if (
@@ -352,9 +371,11 @@ def _concentration(programme: Programme, houses: Houses, joint: JointAccounts) -
     several = np.flatnonzero(joint.has_leg.sum(axis=1) > 1)
     if not several.size:
         return none
-    legs = several[:, None] * HOUSE_COUNT + np.arange(HOUSE_COUNT)
-    apart = houses.hkscc.liquidation(joint.legs.select(legs.ravel())).reshape(-1, HOUSE_COUNT).sum(axis=1)
-    none[several] = np.maximum(houses.hkscc.liquidation(joint.union.select(several)) - apart, 0)
+    places = several[:, None] * HOUSE_COUNT + np.arange(HOUSE_COUNT)
+    legs = joint.legs.select(places.ravel()).only(houses.hkscc.can_margin)
+    union = legs.regrouped(np.repeat(np.arange(several.size), HOUSE_COUNT), several.size)
+    apart = houses.hkscc.liquidation(legs).reshape(-1, HOUSE_COUNT).sum(axis=1)
+    none[several] = np.maximum(houses.hkscc.liquidation(union) - apart, 0)
     return none
 
 
