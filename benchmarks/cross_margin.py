@@ -65,9 +65,10 @@ TWO_POT: Final = "two_pot_lesser"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """The least seconds of each stage in several runs, peak memory of them, and what went in and came out."""
+    """The least seconds of each stage in several runs, by the clock and of processors; peak memory; counts."""
 
     stages: dict[str, float]
+    worked: dict[str, float]
     peak: int
     accounts: int
     participants: int
@@ -78,27 +79,33 @@ class Job:
     @property
     def seconds(self) -> float:
         """From a market in memory to five results."""
-        return sum(took for name, took in self.stages.items() if name not in OUTSIDE)
+        return _without(self.stages, OUTSIDE)
 
-    @property
-    def growing(self) -> float:
-        """What of it grows with the accounts."""
-        return sum(took for name, took in self.stages.items() if name not in FIXED)
+
+def _without(stages: dict[str, float], left_out: tuple[str, ...]) -> float:
+    """Return the sum of the other stages."""
+    return sum(took for name, took in stages.items() if name not in left_out)
 
 
 class Clock:
-    """Notes how long each stage takes."""
+    """Notes how long each stage takes, and for how long processors work on it."""
 
     def __init__(self) -> None:
         self.stages: dict[str, float] = {}
-        self._stage, self._began = "", 0.0
+        self.worked: dict[str, float] = {}
+        self._stage, self._began = "", (0.0, 0.0)
 
     def __call__(self, stage: str) -> None:
         """Begin a stage and end the one before; the empty stage is not noted."""
-        now = time.perf_counter()
+        now = time.perf_counter(), time.process_time()
         if self._stage:
-            self.stages[self._stage] = now - self._began
+            self.stages[self._stage], self.worked[self._stage] = np.subtract(now, self._began).tolist()
         self._stage, self._began = stage, now
+
+
+def _least(runs: list[dict[str, float]]) -> dict[str, float]:
+    """Return the least of each stage in several runs: others may use the machine at the same time."""
+    return {name: min(stages[name] for stages in runs) for name in runs[0]}
 
 
 def _size(accounts: int) -> MarketSize:
@@ -142,15 +149,20 @@ def _measure(folder: str) -> Job:
         clock(PAGE)
         comparison_page(compared)
         clock("")
-        clocks.append(clock.stages)
+        clocks.append(clock)
         counts = {
             name: len(market[name]) for name in ("accounts", "participants", "positions", "instruments")
         }
         joined = max(len(result.joint_accounts) for result in compared.results)
         del market, compared
         gc.collect()
-    least = {name: min(stages[name] for stages in clocks) for name in clocks[0]}
-    return Job(stages=least, peak=peak_bytes(), joint_accounts=joined, **counts)
+    return Job(
+        stages=_least([clock.stages for clock in clocks]),
+        worked=_least([clock.worked for clock in clocks]),
+        peak=peak_bytes(),
+        joint_accounts=joined,
+        **counts,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,19 +258,19 @@ def _what_if_seconds(programme: Programme, houses: Houses, group: str) -> float:
 
 
 def _growth_rows(jobs: list[Job]) -> list[Row]:
-    """Return growth of time against growth of accounts: of the whole job, and of what grows."""
+    """Return growth of processor time against growth of accounts: of the whole job, and of what grows."""
     rows = []
     for before, later in pairwise(jobs):
         more = later.accounts / before.accounts
-        sizes = f"{before.accounts:,} to {later.accounts:,} accounts"
-        rows.append(
-            Row(
-                f"growth of the time, {sizes}, ÷ growth of the accounts",
-                f"{later.seconds / before.seconds / more:.2f}×",
-            )
+        whole, growing = (
+            _without(later.worked, left_out) / _without(before.worked, left_out) / more
+            for left_out in (OUTSIDE, FIXED)
         )
-        ratio = later.growing / before.growing / more
-        rows.append(ratio_row("the same of what grows with the accounts", ratio, LINEAR_GOAL, at_most=True))
+        sizes = f"{before.accounts:,} to {later.accounts:,} accounts"
+        rows += [
+            Row(f"growth of the processor time, {sizes}, ÷ growth of the accounts", f"{whole:.2f}×"),
+            ratio_row("the same of what grows with the accounts", growing, LINEAR_GOAL, at_most=True),
+        ]
     return rows
 
 

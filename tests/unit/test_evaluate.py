@@ -787,3 +787,19 @@ def test_what_a_missing_file_leaves_of_the_saving(houses):
 def test_a_missing_house_that_is_none(houses):
     with pytest.raises(InputError, match="NYSE"):
         evaluate(programme("silo"), houses, missing=("NYSE",))
+
+
+@pytest.mark.parametrize("shares", [200_000, 600_000, 1_000_000, 1_400_000, 1_800_000, 2_400_000, 4_000_000])
+def test_a_group_keeps_its_shares_in_the_net_where_that_is_called_least(shares):
+    """Long in one account, short in another: taken out of the net they cost more, the more there are."""
+    call = option("C", place=3)
+    mine = houses_of(
+        cash("a", {STOCK: shares}),
+        cash("b", {STOCK: -shares}),
+        options("a", {call: -shares // 500}),
+        futures("d", {FUTURE: 300}),
+        options("d", {call: -4000}),
+    )
+    three = evaluate(programme("two_pot_lesser"), mine)
+    without = evaluate(programme("two_pot_lesser", houses=("HKCC", "SEOCH")), mine)
+    assert three.requirement <= min(without.requirement, three.today)

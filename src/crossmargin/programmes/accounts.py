@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -78,6 +79,14 @@ class ClearingAccounts:
         found = np.zeros(len(self.participants), np.int64)
         found[self.participant] = self.group
         return found
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of accounts and what they hold."""
+        digest = hashlib.sha256(self.table.write_csv().encode())
+        for column in (self.books.starts, self.books.rows, self.books.quantities, self.books.gross):
+            digest.update(np.ascontiguousarray(column).data)
+        return digest.hexdigest()
 
     def at(self, house: str) -> Bool[np.ndarray, " accounts"]:
         """Return which accounts are at a house."""

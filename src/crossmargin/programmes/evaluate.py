@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["Evaluation", "evaluate"]
 
 METHOD: Final = "cross-margining of HKSCC, HKCC and SEOCH by a programme of this engine"
+IN_NET, TODAY = 1, 2
+"""Choices of a group that does not join with all it can."""
+
 LEAST_RISE: Final = 100
 WAITING: Final = "another house's file is missing: as today"
 DEARER: Final = "joining costs the group more than it saves"
@@ -107,23 +110,30 @@ def evaluate(
 
 
 def evaluation(programme: Programme, houses: Houses, absence: Absence | None = None) -> Evaluation:
-    """Evaluate, leaving out group by group what would be dearer than today unless the programme admits it."""
+    """Evaluate; unless the programme calls increases, each group takes what is called least.
+
+    A group of participants joins with all it can, or keeps its accounts at HKSCC in HKSCC's net, or stays as it
+    is today; of equal calls the first.
+    """
     absence = absence or Absence.of(houses, (), None)
     refused = _without_file(programme, houses, absence)
     done = _evaluated(programme, houses, absence, refused, ())
-    if programme.saving.allow_increase:
+    if programme.saving.allow_increase or not done.joint.count:
         return done
-    risen: dict[str, tuple[str, int, int]] = {}
-    for at_all_houses in (False, True):
-        dearer = _dearer_groups(done)
-        if not dearer.any():
-            break
-        risen |= {row[0]: row for row in _rises(done, dearer)} | risen
-        out = dearer[houses.accounts.group] & (at_all_houses | houses.accounts.at("HKSCC"))
-        refused = [why or (DEARER if gone else "") for why, gone in zip(refused, out.tolist(), strict=True)]
-        rows = tuple(risen[name] for name in sorted(risen))
-        done = _evaluated(programme, houses, absence, refused, rows)
-    return done
+    group, cash = houses.accounts.group, houses.accounts.at("HKSCC")
+    in_net = _evaluated(programme, houses, absence, _also(refused, cash), ())
+    today, joined = _group_totals(done)
+    choice = np.argmin(np.stack([joined, _group_totals(in_net)[1], today]), axis=0)
+    if not choice.any():
+        return done
+    out = (choice[group] == TODAY) | ((choice[group] == IN_NET) & cash)
+    risen = tuple(_rises(done, joined > today))
+    return _evaluated(programme, houses, absence, _also(refused, out), risen)
+
+
+def _also(refused: Sequence[str], out: Bool[np.ndarray, " accounts"]) -> list[str]:
+    """Return why accounts are kept out, with more of them out since joining is dearer."""
+    return [why or (DEARER if gone else "") for why, gone in zip(refused, out.tolist(), strict=True)]
 
 
 def _evaluated(
@@ -179,7 +189,7 @@ def _group_totals(done: Evaluation) -> tuple[Int64[np.ndarray, " groups"], Int64
     return totals[0], totals[1]
 
 
-def _dearer_groups(done: Evaluation) -> Bool[np.ndarray, " groups"]:
+def _dearer(done: Evaluation) -> Bool[np.ndarray, " groups"]:
     today, now = _group_totals(done)
     return now > today
 
@@ -222,7 +232,7 @@ def _risen(done: Evaluation) -> pl.DataFrame:
     called = (
         outcome.saving[higher] < 0
     ).tolist()  # two pots raise nothing, even where increases are admitted
-    groups = _rises(done, _dearer_groups(done)) if allowed else list(done.risen_groups)
+    groups = _rises(done, _dearer(done)) if allowed else list(done.risen_groups)
     rows += [(f"group {name}", today, now, DEARER) for name, today, now in groups]
     amounts = np.array([row[1:3] for row in rows], np.int64).reshape(-1, 2)
     return pl.DataFrame(
@@ -242,7 +252,7 @@ def _provenance(programme: Programme, houses: Houses) -> Provenance:
         method=METHOD,
         as_of=houses.as_of,
         parameter_sets=houses.parameter_sets,
-        settings=(*_described(programme, ""), *houses.settings.described()),
+        settings=(*_described(programme, ""), *houses.described()),
         input_hashes=houses.input_hashes,
         legal_status=programme.legal_status,
         data_note=houses.market.data_note,

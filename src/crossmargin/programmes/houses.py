@@ -298,6 +298,13 @@ class Houses:
         """What each house calls today."""
         return calls_of_today(self)
 
+    def described(self) -> tuple[tuple[str, str], ...]:
+        """Return every choice behind the models as text, for the provenance of a result."""
+        scenarios = ((f"scenarios.{name}", text) for name, text in self.scenarios.described())
+        own = [] if self.hkscc is None else sorted(self.hkscc.own_settings.items())
+        participants = ((f"participants.{name}", one.content_hash) for name, one in own)
+        return (*self.settings.described(), *scenarios, *participants)
+
     @property
     def parameter_sets(self) -> tuple[str, ...]:
         """Ids of the dated parameter sets that were used."""
@@ -306,7 +313,11 @@ class Houses:
     @cached_property
     def input_hashes(self) -> tuple[tuple[str, str], ...]:
         """SHA-256 of what went in."""
-        hashes = [("market", self.market.content_hash), ("marks", self.snapshot.content_hash)]
+        hashes = [
+            ("market", self.market.content_hash),
+            ("marks", self.snapshot.content_hash),
+            ("accounts and positions", self.accounts.content_hash),
+        ]
         if self.hkscc is not None:
             hashes.append(("HKSCC risk parameters", self.hkscc.parameters.content_hash))
         if self.prime is not None:
