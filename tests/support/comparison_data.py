@@ -163,14 +163,17 @@ def joint_frame(who, own, found, left, usual, higher_called):
             "houses": [" + ".join(HOUSES)] * len(who),
             "stand_alone": amounts(total),
             "joint": amounts(total - found.sum(axis=1)),
-            "requirement": amounts(kept),
+            "left": amounts(kept),
             "saving": amounts(total - kept),
             "share": shares(total - kept, total),
             "binding": binding,
             **{f"stand_alone:{house}": amounts(own[:, h]) for h, house in enumerate(HOUSES)},
-            **{f"requirement:{house}": amounts(left[:, h]) for h, house in enumerate(HOUSES)},
+            **{f"left:{house}": amounts(left[:, h]) for h, house in enumerate(HOUSES)},
             "found:prime": shares(found.sum(axis=1), total),
             "found:hkscc_var": shares(found.sum(axis=1) // 2, total),
+            "uncovered_before": amounts(total // 50),
+            "uncovered_apart": amounts(total // 3),
+            "uncovered_together": amounts(total // 40),
         }
     )
 
@@ -275,6 +278,18 @@ def explained(who, own, saved, chosen, programme):
                 "instrument": ["0005", "HSI.2026-01", "HKB.C.65.2026-01"],
                 "quantity": [400_000, -12, -150],
                 "contribution": [2_345_678.9, -1_234_567.8, 98_765.4],
+            }
+        ),
+        default=pl.DataFrame(
+            {
+                "house": HOUSES,
+                "margin": amounts(own[i] - saved[i]),
+                "loss": amounts(own[i]),
+                "net": amounts(-saved[i]),
+                "paid": amounts(saved[i] * 0),
+                "received": amounts(saved[i] * 0),
+                "own_fund_loss": amounts(saved[i]),
+                "returned": amounts(saved[i] * 0),
             }
         ),
     )

@@ -311,7 +311,7 @@ def test_every_reason_appears():
         "nothing to join it with at another house",
         "no netting opinion between the houses",
         "shares alone stay in the participant's net",
-        "joining costs the group more than it saves",
+        "joining costs more than it saves",
     }
 
 

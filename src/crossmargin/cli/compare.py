@@ -98,6 +98,7 @@ def demo(
     from crossmargin.models.synthetic_market.market import synthetic_market  # noqa: PLC0415
 
     programmes = _programmes(None)
+    _require_places(None, out)
     with progress_bar(_stages(programmes) + 1) as note:
         note("invent the market")
         market = synthetic_market(seed=seed, size=size)
@@ -115,18 +116,19 @@ def demo(
 def _programmes(paths: list[Path] | None) -> tuple[Programme, ...]:
     """Read programmes, listing what is wrong with any of them."""
     from crossmargin.formats.programme_files import designs, read_programme  # noqa: PLC0415
+    from crossmargin.programmes.compare import require_names  # noqa: PLC0415
 
-    if not paths:
+    if paths is None:
         return designs()
     read: list[Programme] = all_read(*(lambda path=path: read_programme(path) for path in paths))
+    require_names(read)
     return tuple(read)
 
 
 def _require_places(market: Path | None, out: Path | None) -> None:
-    if out is not None and out.exists() and not out.is_dir():
-        raise InputError(
-            [BadRecord(file="--out", line=0, field="", value=str(out), rule="a folder, or nothing yet")]
-        )
+    if out is not None and any(one.exists() and not one.is_dir() for one in (out, *out.parents)):
+        rule = "a folder, or nothing yet, in one"
+        raise InputError([BadRecord(file="--out", line=0, field="", value=str(out), rule=rule)])
     if market is not None:
         require_places(market, {"--out": out if out is None else out / "report.html"}, out)
 
@@ -173,11 +175,11 @@ def _content(compared: Comparison, joint_account: str | None, form: Literal["tab
     from crossmargin.reports.programmes.summary import explained_by  # noqa: PLC0415
     from crossmargin.reports.programmes.terminal import comparison_report, joint_account_report  # noqa: PLC0415
 
+    result = None if joint_account is None else explained_by(compared, joint_account)
     if form == "json":
         return comparison_document(compared, "json")
     shown = [comparison_report(compared)]
-    if joint_account is not None:
-        result = explained_by(compared, joint_account)
+    if result is not None and joint_account is not None:
         shown.append(joint_account_report(result.of(joint_account), result.currency))
     return printed(*shown)
 

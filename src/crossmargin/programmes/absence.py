@@ -32,36 +32,39 @@ class Absence:
     ----------
     accounts : ndarray of bool, shape (accounts,)
         Accounts at a house whose file is missing.
-    last_shares : dict of str to float
-        Saving of each joint account on the last good day, as a share of its stand-alone sum.
+    last_shares : dict of str to tuple of float
+        Saving of each house on each joint account on the last good day, as a share of its stand-alone margin.
     """
 
     accounts: Bool[np.ndarray, " accounts"]
-    last_shares: dict[str, float]
+    last_shares: dict[str, tuple[float, ...]]
 
     @classmethod
-    def of(cls, houses: Houses, missing: Sequence[str], last_good: ProgrammeResult | None) -> Absence:
+    def of(
+        cls,
+        houses: Houses,
+        missing: Sequence[str],
+        programme: Programme | None = None,
+        last_good: ProgrammeResult | None = None,
+    ) -> Absence:
         """Return what is not known where the files of some houses are missing.
 
         Raises
         ------
         InputError
-            If a name is none of the houses'.
+            If a name is none of the houses', or the last good result is another programme's or of a later day.
         """
         rule = f"one of {', '.join(HOUSES)}"
-        if bad := [
-            BadRecord(file="missing", line=0, field="", value=name, rule=rule)
-            for name in missing
-            if name not in HOUSES
-        ]:
+        bad = [_bad("missing", name, rule) for name in missing if name not in HOUSES]
+        if last_good is not None and last_good.programme != programme:
+            bad.append(_bad("last_good", last_good.programme.name, "a result of the same programme"))
+        if last_good is not None and last_good.as_of > houses.as_of:
+            bad.append(_bad("last_good", str(last_good.as_of), f"a day up to {houses.as_of}"))
+        if bad:
             raise InputError(bad)
-        shares = (
-            {}
-            if last_good is None
-            else dict(last_good.joint_accounts.select("joint_account", "share").iter_rows())
-        )
         return cls(
-            accounts=houses.accounts.table["house"].is_in(list(missing)).to_numpy(), last_shares=shares
+            accounts=houses.accounts.table["house"].is_in(list(missing)).to_numpy(),
+            last_shares={} if last_good is None else _shares(last_good),
         )
 
     def known(self, houses: Houses) -> Houses:
@@ -87,5 +90,24 @@ class Absence:
         if not self.accounts.any():
             return None
         last = self.last_shares if programme.counterpart_missing == "last_good" else {}
-        shares = [min(max(last.get(name, 0.0), 0.0), 1.0) for name in joint.names]
-        return Kept(waiting=self.waiting(joint), share=np.array(shares, np.float64))
+        nothing = (0.0,) * len(HOUSES)
+        shares = np.array([last.get(name, nothing) for name in joint.names], np.float64)
+        most = min(programme.saving.cap, 1.0)
+        return Kept(waiting=self.waiting(joint), share=np.clip(shares.reshape(-1, len(HOUSES)), 0.0, most))
+
+
+def _shares(last_good: ProgrammeResult) -> dict[str, tuple[float, ...]]:
+    """Return what each house gave on each joint account, as a share of its own stand-alone margin."""
+    columns = [f"{part}:{house}" for house in HOUSES for part in ("stand_alone", "left")]
+    rows = last_good.joint_accounts.select("joint_account", *columns).iter_rows()
+    return {
+        name: tuple(
+            float(1 - left / alone) if alone else 0.0
+            for alone, left in zip(amounts[::2], amounts[1::2], strict=True)
+        )
+        for name, *amounts in rows
+    }
+
+
+def _bad(file: str, value: str, rule: str) -> BadRecord:
+    return BadRecord(file=file, line=0, field="", value=value, rule=rule)

@@ -146,6 +146,8 @@ def clearing_accounts(
 
 def numbered(names: pl.Series, known: tuple[str, ...]) -> Int64[np.ndarray, " names"]:
     """Return the place of each name among those known."""
+    if not len(names):
+        return np.zeros(0, np.int64)
     places = names.replace_strict(list(known), list(range(len(known))), return_dtype=pl.Int64)
     return places.to_numpy()
 

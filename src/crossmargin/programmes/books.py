@@ -59,7 +59,10 @@ class Books:
 
     def only(self, instruments: Bool[np.ndarray, " instruments"]) -> Books:
         """Return the books without positions in other instruments than these."""
-        held = instruments[self.rows]
+        return self.where(instruments[self.rows])
+
+    def where(self, held: Bool[np.ndarray, " positions"]) -> Books:
+        """Return the books with only some of their positions."""
         counts = np.concatenate([np.zeros(1, np.int64), np.cumsum(held)])
         return Books(
             starts=counts[self.starts],

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crossmargin.programmes.eligibility import JointAccounts
     from crossmargin.programmes.houses import Houses
     from crossmargin.programmes.joint_margin import JointMargin
-    from crossmargin.programmes.outcome import Outcome
+    from crossmargin.programmes.programme import Programme
 
 __all__ = ["Calls", "calls_of_programme", "calls_of_today"]
 
@@ -69,23 +69,31 @@ def calls_of_today(houses: Houses) -> Calls:
     )
 
 
-def calls_of_programme(houses: Houses, joint: JointAccounts, margin: JointMargin) -> Calls:
+def calls_of_programme(
+    programme: Programme, houses: Houses, joint: JointAccounts, margin: JointMargin
+) -> Calls:
     """Return what each house calls where joint accounts are left with what an outcome says.
 
-    HKSCC's order of operations starts from the market risk of what a participant keeps outside joint
-    accounts plus what its joint accounts are left with; PRiME's takes the option value off.
+    Where a saving enters market risk, HKSCC's order of operations starts from what a participant keeps outside
+    joint accounts plus what its joint accounts are left with, and PRiME's takes the option value off; where it
+    enters the requirement, both start from market risk before the saving, which is taken off at the end.
     """
     accounts = houses.accounts
+    late = programme.saving.enters == "requirement"
     called, risk = np.zeros((2, len(accounts)), np.int64)
-    _call_options(houses, joint, margin.outcome, called, risk)
-    in_legs = _parts_of_legs(houses, joint, margin.outcome.reduced)
+    left = _by_account(houses, margin, margin.outcome.reduced)
+    own = _by_account(houses, margin, margin.outcome.own) if late else left
+    _call_rest(houses, joint, called, risk)
+    _call_options(houses, joint, margin, own, called)
     cash = np.flatnonzero(accounts.at("HKSCC"))
     participant = accounts.participant[cash]
-    market_risk = margin.outside.copy()
-    np.add.at(market_risk, participant, in_legs[cash])
-    weights = in_legs[cash] + _rest_alone(houses, joint)[cash]
-    called[cash] = apportioned(houses.hkscc_requirement(market_risk), weights, participant)
-    risk[cash] = apportioned(market_risk, weights, participant)
+    outside = apportioned(margin.outside, _rest_alone(houses, joint)[cash], participant)
+    before = np.zeros(len(accounts.participants), np.int64)
+    np.add.at(before, participant, own[cash] + outside)
+    called[cash] = apportioned(houses.hkscc_requirement(before), own[cash] + outside, participant)
+    risk[cash] = outside
+    risk += left
+    called = np.maximum(called - (own - left), 0)
     return Calls(
         participants=_by_participant(called, accounts),
         accounts=called,
@@ -108,35 +116,28 @@ def _rest_alone(houses: Houses, joint: JointAccounts) -> Int64[np.ndarray, " acc
 def _call_options(
     houses: Houses,
     joint: JointAccounts,
-    outcome: Outcome,
-    called: Int64[np.ndarray, " accounts"],
+    margin: JointMargin,
     risk: Int64[np.ndarray, " accounts"],
+    called: Int64[np.ndarray, " accounts"],
 ) -> None:
-    """Add what HKCC and SEOCH call of each account: of its part in a leg, and of what stays outside."""
-    accounts = houses.accounts
-    options = np.flatnonzero(~accounts.at("HKSCC"))
-    if not options.size:
-        return
-    _call_rest(houses, joint, options, called, risk)
-    prime = houses.prime_model
-    legs = np.flatnonzero((np.arange(joint.legs.count) % HOUSE_COUNT != HKSCC) & joint.has_leg.ravel())
-    left = outcome.reduced.ravel()[legs]
-    value = prime.accounts(joint.legs.select(legs)).option_value
-    for into, totals in ((called, prime.requirement(left, value)), (risk, left)):
-        whole = np.zeros(joint.legs.count, np.int64)
-        whole[legs] = totals
-        members, leg = _members(joint, accounts, options)
-        into[members] += apportioned(whole, houses.account_risk[members], leg)
+    """Add what HKCC and SEOCH call of what joins, account by account: its part of the risk less its option value."""
+    members = margin.pieces.members[~houses.accounts.at("HKSCC")[margin.pieces.members]]
+    if members.size:
+        prime = houses.prime_model
+        value = prime.accounts(joint.parts.select(members)).option_value
+        called[members] += prime.requirement(risk[members], value)
 
 
 def _call_rest(
     houses: Houses,
     joint: JointAccounts,
-    options: Int64[np.ndarray, " n"],
     called: Int64[np.ndarray, " accounts"],
     risk: Int64[np.ndarray, " accounts"],
 ) -> None:
     """Add what HKCC and SEOCH call of what stays outside: of an account that does not join, what they call today."""
+    options = np.flatnonzero(~houses.accounts.at("HKSCC"))
+    if not options.size:
+        return
     alone = joint.of_account[options] < 0
     today = houses.prime_today
     called[options[alone]] += today.requirement[alone]
@@ -147,22 +148,17 @@ def _call_rest(
     risk[partly] += rest.risk
 
 
-def _parts_of_legs(
-    houses: Houses, joint: JointAccounts, amounts: Int64[np.ndarray, "joint_accounts houses"]
+def _by_account(
+    houses: Houses, margin: JointMargin, amounts: Int64[np.ndarray, "joint_accounts houses"]
 ) -> Int64[np.ndarray, " accounts"]:
-    """Return each joined account's part of an amount by leg, by stand-alone market risk."""
+    """Return each joined account's part of an amount by leg: by what each piece, and in it each account, is margined alone."""
+    pieces = margin.pieces
     parts = np.zeros(len(houses.accounts), np.int64)
-    members, leg = _members(joint, houses.accounts, np.arange(len(houses.accounts)))
-    parts[members] = apportioned(amounts.ravel(), houses.account_risk[members], leg)
+    if pieces.members.size:
+        of_piece = apportioned(amounts.ravel(), pieces.risk, pieces.leg)
+        weights = houses.account_risk[pieces.members]
+        parts[pieces.members] = apportioned(of_piece, weights, pieces.of_member)
     return parts
-
-
-def _members(
-    joint: JointAccounts, accounts: ClearingAccounts, among: Int64[np.ndarray, " n"]
-) -> tuple[Int64[np.ndarray, " members"], Int64[np.ndarray, " members"]]:
-    """Return the joined accounts among some, and the leg of each."""
-    members = among[joint.of_account[among] >= 0]
-    return members, joint.of_account[members] * HOUSE_COUNT + accounts.house[members]
 
 
 def _by_participant(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crossmargin.programmes.programme import Programme
     from crossmargin.programmes.result import ProgrammeResult
 
-__all__ = ["compare", "compare_on"]
+__all__ = ["compare", "compare_on", "require_names"]
 
 
 def compare(
@@ -56,12 +56,10 @@ def compare_on(
     InputError
         If there is no programme, or two have one name.
     """
-    names = [programme.name for programme in programmes]
-    if bad := [name for place, name in enumerate(names) if name in names[:place]] or ([] if names else [""]):
-        rule = "at least one programme, each with a name of its own"
-        raise InputError(
-            BadRecord(file="programmes", line=0, field="name", value=name, rule=rule) for name in bad
-        )
+    require_names(programmes)
+    if not houses.accounts.books.rows.size:
+        rule = f"at least one position on {houses.as_of}"
+        raise InputError([BadRecord(file="market", line=0, field="positions", value="none", rule=rule)])
     results: list[ProgrammeResult] = []
     for programme in programmes:
         note(f"evaluate {programme.name}")
@@ -72,3 +70,19 @@ def compare_on(
         results=tuple(results),
         findings=houses.findings,
     )
+
+
+def require_names(programmes: Sequence[Programme]) -> None:
+    """Refuse no programme, and two of one name: results are told apart by it.
+
+    Raises
+    ------
+    InputError
+        Listing every name that stands twice.
+    """
+    names = [programme.name for programme in programmes]
+    if bad := [name for place, name in enumerate(names) if name in names[:place]] or ([] if names else [""]):
+        rule = "at least one programme, each with a name of its own"
+        raise InputError(
+            BadRecord(file="programmes", line=0, field="name", value=name, rule=rule) for name in bad
+        )

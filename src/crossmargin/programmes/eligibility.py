@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Bool, Int64
 
 from crossmargin.models.market import HOUSES
-from crossmargin.programmes.books import make_books
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +41,10 @@ class JointAccounts:
         Joint account of each clearing account; −1 where it is in none.
     why_not : tuple of str
         Why each account is in none; empty where it is in one.
+    parts : Books
+        What each clearing account brings into its joint account; nothing where it is in none.
     legs : Books
-        Eligible positions; book ``joint account × 3 + house``, houses as in ``HOUSES``.
+        The same by ``joint account × 3 + house``, houses as in ``HOUSES``; an owner's accounts at a house as one.
     rest : Books
         What each clearing account keeps outside.
     """
@@ -51,6 +52,7 @@ class JointAccounts:
     names: tuple[str, ...]
     of_account: Int64[np.ndarray, " accounts"]
     why_not: tuple[str, ...]
+    parts: Books
     legs: Books
     rest: Books
 
@@ -114,23 +116,15 @@ def joint_accounts(
     names, number = _across_houses(*_linked(programme, accounts, why == ""), accounts.house, merged=merged)
     why[(why == "") & (number < 0)] = SHARES_ALONE if merged else LONE
     joined = positions & (number >= 0)[book]
-    leg = number * HOUSE_COUNT + accounts.house
-    gross = np.zeros(len(names) * HOUSE_COUNT, bool)
-    gross[leg[(number >= 0) & books.gross]] = True
+    parts = books.where(joined)
+    legs = np.where(number >= 0, number * HOUSE_COUNT + accounts.house, -1)
     return JointAccounts(
         names=names,
         of_account=number,
         why_not=tuple(np.where(number >= 0, "", why).tolist()),
-        legs=make_books(
-            leg[book][joined], books.rows[joined], books.quantities[joined], count=gross.size, gross=gross
-        ),
-        rest=make_books(
-            book[~joined],
-            books.rows[~joined],
-            books.quantities[~joined],
-            count=books.count,
-            gross=books.gross,
-        ),
+        parts=parts,
+        legs=parts.regrouped(legs, len(names) * HOUSE_COUNT),
+        rest=books.where(~joined),
     )
 
 

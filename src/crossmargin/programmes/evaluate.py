@@ -22,8 +22,9 @@ from crossmargin.programmes.frames import (
     money,
     participants_frame,
 )
-from crossmargin.programmes.joint_margin import JointMargin, joint_margin, own_margins
+from crossmargin.programmes.joint_margin import JointMargin, joint_margin, pieces_of
 from crossmargin.programmes.result import ProgrammeResult
+from crossmargin.programmes.uncovered import uncovered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,15 +40,15 @@ IN_NET, TODAY = 1, 2
 
 LEAST_RISE: Final = 100
 WAITING: Final = "another house's file is missing: as today"
-DEARER: Final = "joining costs the group more than it saves"
+DEARER: Final = "joining costs more than it saves"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
     """Everything that an evaluation computed, in arrays.
 
-    ``risen_groups`` are groups of participants that would have been called more, with what they are called today and
-    would have been called.
+    ``risen`` are participants that would have been called more had their group joined with all it can, with what
+    they are called today and would have been called.
     """
 
     programme: Programme
@@ -55,7 +56,7 @@ class Evaluation:
     joint: JointAccounts
     margin: JointMargin
     calls: Calls
-    risen_groups: tuple[tuple[str, int, int], ...]
+    risen: tuple[tuple[str, int, int], ...]
 
 
 def evaluate(
@@ -89,7 +90,7 @@ def evaluate(
     InputError
         If a model of the programme cannot be used, or a missing house is none.
     """
-    absence = Absence.of(houses, missing, last_good)
+    absence = Absence.of(houses, missing, programme, last_good)
     houses = absence.known(houses)
     done = evaluation(programme, houses, absence)
     today = houses.today
@@ -98,7 +99,12 @@ def evaluate(
         as_of=houses.as_of,
         currency=houses.market.currency,
         accounts=accounts_frame(houses.accounts, done.joint, today, done.calls),
-        joint_accounts=joint_accounts_frame(houses.accounts, done.joint, done.margin),
+        joint_accounts=joint_accounts_frame(
+            houses.accounts,
+            done.joint,
+            done.margin,
+            uncovered(houses, done.joint, done.margin),
+        ),
         participants=participants_frame(houses.accounts, today, done.calls),
         houses=houses_frame(done.joint, today, done.calls),
         steps=_steps(done),
@@ -110,25 +116,34 @@ def evaluate(
 
 
 def evaluation(programme: Programme, houses: Houses, absence: Absence | None = None) -> Evaluation:
-    """Evaluate; unless the programme calls increases, each group takes what is called least.
+    """Evaluate; unless the programme calls increases, each group takes what is called least and raises nobody's call.
 
     A group of participants joins with all it can, or keeps its accounts at HKSCC in HKSCC's net, or stays as it
-    is today; of equal calls the first.
+    is today; of equal calls the first. A choice by which one of its participants is called more than today is none.
     """
-    absence = absence or Absence.of(houses, (), None)
+    absence = absence or Absence.of(houses, ())
     refused = _without_file(programme, houses, absence)
     done = _evaluated(programme, houses, absence, refused, ())
     if programme.saving.allow_increase or not done.joint.count:
         return done
     group, cash = houses.accounts.group, houses.accounts.at("HKSCC")
     in_net = _evaluated(programme, houses, absence, _also(refused, cash), ())
-    today, joined = _group_totals(done)
-    choice = np.argmin(np.stack([joined, _group_totals(in_net)[1], today]), axis=0)
+    totals = [_group_totals(one, houses) for one in (done.calls, in_net.calls, houses.today)]
+    choice = np.argmin(np.stack(totals), axis=0)
     if not choice.any():
         return done
     out = (choice[group] == TODAY) | ((choice[group] == IN_NET) & cash)
-    risen = tuple(_rises(done, joined > today))
-    return _evaluated(programme, houses, absence, _also(refused, out), risen)
+    return _evaluated(programme, houses, absence, _also(refused, out), _rises(done))
+
+
+def _group_totals(calls: Calls, houses: Houses) -> Int64[np.ndarray, " groups"]:
+    """Return what each group is called; more than anything where one of its participants is called more than today."""
+    accounts = houses.accounts
+    called, today = calls.participants.sum(axis=1), houses.today.participants.sum(axis=1)
+    total = np.zeros(len(accounts.groups), np.int64)
+    np.add.at(total, accounts.group_of_participant, called)
+    total[accounts.group_of_participant[called > today]] = np.iinfo(np.int64).max
+    return total
 
 
 def _also(refused: Sequence[str], out: Bool[np.ndarray, " accounts"]) -> list[str]:
@@ -150,8 +165,8 @@ def _evaluated(
         houses=houses,
         joint=joint,
         margin=margin,
-        calls=calls_of_programme(houses, joint, margin),
-        risen_groups=risen,
+        calls=calls_of_programme(programme, houses, joint, margin),
+        risen=risen,
     )
 
 
@@ -172,32 +187,18 @@ def _joined(programme: Programme, houses: Houses, refused: Sequence[str], absenc
     pairs = programme.eligibility.without_opinion
     if not pairs or not joint.count or programme.mode == "merged_ccp":
         return joint
-    own = own_margins(programme, houses, joint)
+    pieces = pieces_of(houses, joint)
+    own = pieces.by_leg(pieces.risk, joint)
     barred = without_opinion(joint, own, pairs, houses.accounts)
     both = [first or second for first, second in zip(refused, barred, strict=True)]
     return joint_accounts(programme, houses.accounts, houses.snapshot, can_margin, both, unknown)
 
 
-def _group_totals(done: Evaluation) -> tuple[Int64[np.ndarray, " groups"], Int64[np.ndarray, " groups"]]:
-    """Return what each group is called today and under the programme."""
-    accounts = done.houses.accounts
-    totals = []
-    for calls in (done.houses.today, done.calls):
-        total = np.zeros(len(accounts.groups), np.int64)
-        np.add.at(total, accounts.group_of_participant, calls.participants.sum(axis=1))
-        totals.append(total)
-    return totals[0], totals[1]
-
-
-def _dearer(done: Evaluation) -> Bool[np.ndarray, " groups"]:
-    today, now = _group_totals(done)
-    return now > today
-
-
-def _rises(done: Evaluation, groups: Bool[np.ndarray, " groups"]) -> list[tuple[str, int, int]]:
-    today, now = _group_totals(done)
-    names = done.houses.accounts.groups
-    return [(names[i], int(today[i]), int(now[i])) for i in np.flatnonzero(groups).tolist()]
+def _rises(done: Evaluation) -> tuple[tuple[str, int, int], ...]:
+    """Return participants that are called more than today, with both calls."""
+    today, now = (calls.participants.sum(axis=1) for calls in (done.houses.today, done.calls))
+    names = done.houses.accounts.participants
+    return tuple((names[i], int(today[i]), int(now[i])) for i in np.flatnonzero(now > today).tolist())
 
 
 def _steps(done: Evaluation) -> pl.DataFrame:
@@ -207,7 +208,7 @@ def _steps(done: Evaluation) -> pl.DataFrame:
     own = int(done.margin.outcome.own.sum())
     left = int(done.margin.outcome.reduced.sum())
     rows = [(f"{house} today", int(today.houses[place])) for place, house in enumerate(HOUSES)]
-    rows.append(("taken out of each house's net", after - left + own - before))
+    rows.append(("split of each house's net", after - left + own - before))
     rows += [(name, int(amounts.sum())) for name, amounts in done.margin.steps]
     rest = int(calls.houses.sum()) - int(today.houses.sum()) - (after - before)
     rows.append(("rounding, marks, credits and add-ons", rest))
@@ -231,9 +232,9 @@ def _risen(done: Evaluation) -> pl.DataFrame:
     ]
     called = (
         outcome.saving[higher] < 0
-    ).tolist()  # two pots raise nothing, even where increases are admitted
-    groups = _rises(done, _dearer(done)) if allowed else list(done.risen_groups)
-    rows += [(f"group {name}", today, now, DEARER) for name, today, now in groups]
+    ).tolist()  # not where limits or the mode keep a rise from being called
+    dearer = _rises(done) if allowed else done.risen
+    rows += [(f"participant {name}", today, now, DEARER) for name, today, now in dearer]
     amounts = np.array([row[1:3] for row in rows], np.int64).reshape(-1, 2)
     return pl.DataFrame(
         {
@@ -241,7 +242,7 @@ def _risen(done: Evaluation) -> pl.DataFrame:
             "stand_alone": money(amounts[:, 0]),
             "joint": money(amounts[:, 1]),
             "rise": money(amounts[:, 1] - amounts[:, 0]),
-            "called": pl.Series([*called, *([allowed] * len(groups))], dtype=pl.Boolean),
+            "called": pl.Series([*called, *([allowed] * len(dearer))], dtype=pl.Boolean),
             "why": pl.Series([row[3] for row in rows], dtype=pl.String),
         }
     )
@@ -254,7 +255,7 @@ def _provenance(programme: Programme, houses: Houses) -> Provenance:
         parameter_sets=houses.parameter_sets,
         settings=(*_described(programme, ""), *houses.described()),
         input_hashes=houses.input_hashes,
-        legal_status=programme.legal_status,
+        legal_status=programme.status,
         data_note=houses.market.data_note,
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from crossmargin.core.breakdown import Component, Fact
+from crossmargin.core.rounding import to_minor
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.models.market import HOUSES
 from crossmargin.programmes.books import make_books
@@ -17,6 +18,7 @@ from crossmargin.programmes.houses import models_of
 from crossmargin.programmes.joint.explained import JointExplanation, explain_unit
 from crossmargin.programmes.outcome import BINDINGS
 from crossmargin.programmes.result import JointAccount
+from crossmargin.programmes.uncovered import shared_tail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["explained"]
 
 NAMES_SHOWN: Final = 10
+TO_RISK: Final = "to market risk alone: without option value, credits, net"
+TO_CALL: Final = "to what is called: option value, credits, rest"
 
 
 def explained(done: Evaluation, name: str) -> JointAccount:
@@ -44,7 +48,7 @@ def explained(done: Evaluation, name: str) -> JointAccount:
         raise InputError([BadRecord(file="joint account", line=0, field="", value=name, rule=rule)])
     unit = done.joint.names.index(name)
     rows = _rows(done, unit)
-    requirement = int(done.margin.outcome.reduced[unit].sum())
+    requirement = sum(amount for _, amount in rows)
     shown = [*rows, ("requirement", requirement)]
     scenarios = _scenarios(done, unit)
     return JointAccount(
@@ -56,15 +60,46 @@ def explained(done: Evaluation, name: str) -> JointAccount:
         tail=scenarios.tail,
         correlations=scenarios.correlations,
         positions=scenarios.positions,
+        default=_default(done, unit, scenarios.tail),
     )
 
 
+def _default(done: Evaluation, unit: int, tail: pl.DataFrame) -> pl.DataFrame:
+    """Return who bears the worst scenario of the joint account; nothing where there is no scenario."""
+    worst = tail.sort("joint").head(1)
+    lost = [-float(worst[house][0]) if len(worst) and house in worst.columns else 0.0 for house in HOUSES]
+    loss = to_minor(np.array(lost), DECIMALS)
+    outcome = done.margin.outcome
+    shares = shared_tail(done.programme, outcome.own[unit], outcome.reduced[unit], loss)
+    amounts = {
+        "margin": outcome.reduced[unit],
+        "loss": loss,
+        **{
+            name: getattr(shares, name)[0]
+            for name in ("net", "paid", "received", "own_fund_loss", "returned")
+        },
+    }
+    table = pl.DataFrame({"house": HOUSES}).with_columns(
+        money(values).alias(name) for name, values in amounts.items()
+    )
+    return table.filter(pl.Series(done.joint.has_leg[unit])) if len(worst) else table.clear()
+
+
 def _rows(done: Evaluation, unit: int) -> list[tuple[str, int]]:
-    """Return the stand-alone margin of each leg and the steps from there; steps of nothing are left out."""
-    own, present = done.margin.outcome.own[unit], done.joint.has_leg[unit]
-    rows = [(f"{house} alone", int(own[place])) for place, house in enumerate(HOUSES) if present[place]]
+    """Return what each house calls of the accounts today, and the steps from there; steps of nothing are left out."""
+    mine, house = done.joint.of_account == unit, done.houses.accounts.house
+    today, called = done.houses.today.accounts, done.calls.accounts
+    outcome, present = done.margin.outcome, done.joint.has_leg[unit]
+    rows = [
+        (f"{name} today", int(today[mine & (house == place)].sum()))
+        for place, name in enumerate(HOUSES)
+        if present[place]
+    ]
+    before = int(outcome.own[unit].sum()) - sum(amount for _, amount in rows)
     steps = [(name, int(amounts[unit])) for name, amounts in done.margin.steps]
-    return rows + [(name, amount) for name, amount in steps if amount]
+    after = int(called[mine].sum()) - int(outcome.reduced[unit].sum())
+    between = [(TO_RISK, before), *steps, (TO_CALL, after)]
+    return rows + [(name, amount) for name, amount in between if amount]
 
 
 def _breakdown(done: Evaluation, unit: int, rows: list[tuple[str, int]], requirement: int) -> Component:
@@ -76,7 +111,7 @@ def _breakdown(done: Evaluation, unit: int, rows: list[tuple[str, int]], require
     facts = (
         Fact("saving, share of the stand-alone sum", float(outcome.share[unit])),
         *(Fact(f"saving that {model} finds, share", share) for model, share in found),
-        Fact("left to each house", left, ("house", "requirement")),
+        Fact("market risk left to each house", left, ("house", "market risk")),
         Fact("attribution", done.programme.attribution.rule),
         *_offsets(done, unit),
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from crossmargin.programmes.calls import Calls
     from crossmargin.programmes.eligibility import JointAccounts
     from crossmargin.programmes.joint_margin import JointMargin
+    from crossmargin.programmes.uncovered import Uncovered
 
 __all__ = [
     "DECIMALS",
@@ -81,7 +82,7 @@ def houses_frame(joint: JointAccounts, today: Calls, calls: Calls) -> pl.DataFra
 
 
 def joint_accounts_frame(
-    accounts: ClearingAccounts, joint: JointAccounts, margin: JointMargin
+    accounts: ClearingAccounts, joint: JointAccounts, margin: JointMargin, beyond: Uncovered
 ) -> pl.DataFrame:
     """Return a row a joint account, see ``ProgrammeResult.joint_accounts``."""
     outcome = margin.outcome
@@ -93,7 +94,7 @@ def joint_accounts_frame(
             "houses": HOUSES_LINKED.gather(joint.has_leg @ HOUSE_BITS),
             "stand_alone": money(own.sum(axis=1)),
             "joint": money(outcome.joint),
-            "requirement": money(left.sum(axis=1)),
+            "left": money(left.sum(axis=1)),
             "saving": money(outcome.saving),
             "share": outcome.share,
             "binding": pl.Series(BINDINGS, dtype=pl.String).gather(outcome.binding.astype(np.int64)),
@@ -101,14 +102,22 @@ def joint_accounts_frame(
     )
     by_house = [
         money(amounts[:, place]).alias(f"{name}:{house}")
-        for name, amounts in (("stand_alone", own), ("requirement", left))
+        for name, amounts in (("stand_alone", own), ("left", left))
         for place, house in enumerate(HOUSES)
     ]
     found = [
         pl.Series(f"found:{model}", outcome.model_savings[:, place])
         for place, model in enumerate(outcome.models)
     ]
-    return table.with_columns(*by_house, *found)
+    reliance = [
+        money(amounts).alias(name)
+        for name, amounts in (
+            ("uncovered_before", beyond.before.sum(axis=1)),
+            ("uncovered_apart", beyond.apart.sum(axis=1)),
+            ("uncovered_together", beyond.together),
+        )
+    ]
+    return table.with_columns(*by_house, *found, *reliance)
 
 
 def _holders(accounts: ClearingAccounts, joint: JointAccounts) -> dict[str, pl.Series]:

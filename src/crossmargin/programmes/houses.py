@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ from jaxtyping import Bool, Int64
 
 from crossmargin.core.columns import require_within
 from crossmargin.errors import BadRecord, InputError
+from crossmargin.models.market import HOUSES
 from crossmargin.models.revaluation.settings import RevaluationSettings
 from crossmargin.models.scenarios.build import scenarios_from_histories
 from crossmargin.programmes.calls import Calls, calls_of_today
@@ -25,7 +26,7 @@ from crossmargin.programmes.known_risks import KnownRisks, margined_once
 from crossmargin.programmes.replicas import StandIns, make_stand_ins
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import date
 
     from crossmargin.models.hkscc.margin import HksccMargins
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 __all__ = ["HouseSettings", "Houses", "models_of"]
 
 Model = TypeVar("Model")
+
+TODAY: Final = {"HKSCC": "hkscc_var", "HKCC": "prime", "SEOCH": "prime"}
+"""Each house's own model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,13 +233,18 @@ class Houses:
         """Return which instruments may join: those of houses whose own model and whose common ones can margin them."""
         able = np.ones(len(self.snapshot.instruments), bool)
         horizon = programme.joint.horizon
-        for name in models_of(programme):
+        present = self.present
+        for name in models_of(programme, present):
             able &= self.model(name, horizon).can_margin
-        for house in programme.houses if programme.mode != "silo" else ():
+        for house in present & {*programme.houses} if programme.mode != "silo" else ():
             cleared = (self.snapshot.instruments["house"] == house).to_numpy()
-            if cleared.any():
-                able &= ~cleared | self.model(programme.model_of(house), horizon).can_margin
+            able &= ~cleared | self.model(TODAY[house]).can_margin
         return able
+
+    @cached_property
+    def present(self) -> set[str]:
+        """Houses that have an instrument with a mark; the others take no part in anything."""
+        return set(self.snapshot.instruments["house"].unique())
 
     @cached_property
     def account_risk(self) -> Int64[np.ndarray, " accounts"]:
@@ -325,11 +334,19 @@ class Houses:
         return tuple(hashes)
 
 
-def models_of(programme: Programme) -> tuple[str, ...]:
-    """Return the models that margin several houses' positions as one, each once, in the order of the houses."""
+def models_of(programme: Programme, present: Collection[str] = HOUSES) -> tuple[str, ...]:
+    """Return the models that margin several houses' positions as one, each once, in the order of the houses.
+
+    Parameters
+    ----------
+    programme : Programme
+        Its mode, houses and models.
+    present : collection of str
+        Houses that there are in the market; the models of others are not asked.
+    """
     if programme.mode in {"silo", "spread_credit"}:
         return ()
-    own = [programme.model_of(house) for house in programme.houses]
+    own = [programme.model_of(house) for house in programme.houses if house in present]
     if programme.mode == "two_pot_lesser":
         return tuple(dict.fromkeys(own))
     pooled = programme.mode != "transfer_optimise" and programme.joint.combine != "joint"

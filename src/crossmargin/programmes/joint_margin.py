@@ -25,13 +25,14 @@ from crossmargin.programmes.transferred import transferred
 from crossmargin.programmes.two_pot import two_pot_lesser
 
 if TYPE_CHECKING:
+    from crossmargin.programmes.books import Books
     from crossmargin.programmes.eligibility import JointAccounts
     from crossmargin.programmes.houses import Houses
     from crossmargin.programmes.programme import Programme
 
-__all__ = ["JointMargin", "Kept", "joint_margin", "own_margins"]
+__all__ = ["JointMargin", "Kept", "LegTails", "Pieces", "joint_margin", "leg_tails_of", "pieces_of"]
 
-HKSCC, HKCC = HOUSES.index("HKSCC"), HOUSES.index("HKCC")
+HKSCC, SEOCH = HOUSES.index("HKSCC"), HOUSES.index("SEOCH")
 OFFSET, ONE_NAME, LIMITS = (
     "offset between houses",
     "one name at several houses",
@@ -56,11 +57,14 @@ class JointMargin:
         of ``outcome.own`` they add up to the sum of ``outcome.reduced``.
     outside : ndarray of int64, shape (participants,)
         HKSCC's market risk of what its participants hold outside joint accounts.
+    pieces : Pieces
+        What the houses margin today of what joins.
     """
 
     outcome: Outcome
     steps: Steps
     outside: Int64[np.ndarray, " participants"]
+    pieces: Pieces
 
 
 def joint_margin(
@@ -75,14 +79,42 @@ def joint_margin(
     kept : Kept, optional
         Joint accounts of which a house's positions are not known today.
     """
-    own = own_margins(programme, houses, joint)
+    pieces = pieces_of(houses, joint)
+    own = pieces.by_leg(pieces.risk, joint)
     outside = houses.rest_risk(joint.rest)
     if _in_net(programme):
         own, outside = _within_net(houses, joint, own)
-    outcome, steps = MODES[programme.mode](programme, houses, joint, own)
+    found = _Found(programme=programme, houses=houses, joint=joint, pieces=pieces, own=own)
+    outcome, steps = MODES[programme.mode if joint.count else "silo"](found)
     if kept is not None:
         outcome, steps = _with_missing(outcome, steps, kept)
-    return JointMargin(outcome=outcome, steps=steps, outside=outside)
+    return JointMargin(outcome=outcome, steps=steps, outside=outside, pieces=pieces)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Found:
+    """What a mode works on: stand-alone margins ``own`` of the joint accounts of a programme."""
+
+    programme: Programme
+    houses: Houses
+    joint: JointAccounts
+    pieces: Pieces
+    own: Int64[np.ndarray, "accounts houses"]
+
+    @property
+    def alone(self) -> Amounts:
+        """Sum of the stand-alone margins of each joint account."""
+        return self.own.sum(axis=1)
+
+    @property
+    def horizon(self) -> str:
+        """Horizon of the joint model."""
+        return self.programme.joint.horizon
+
+    def by_model(self, model: str) -> Int64[np.ndarray, "accounts houses"]:
+        """Return a model's margin of every leg: of its pieces, as the houses margin them."""
+        risk = self.houses.market_risk(model, self.pieces.books, self.horizon)
+        return self.pieces.by_leg(risk, self.joint)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,17 +125,17 @@ class Kept:
     ----------
     waiting : ndarray of bool, shape (joint accounts,)
         Whether a house's file is missing.
-    share : ndarray of float64, shape (joint accounts,)
-        Saving that is given meanwhile, as a share of what is known to be margined alone.
+    share : ndarray of float64, shape (joint accounts, houses)
+        Saving that each house gives meanwhile, as a share of what it is known to margin alone.
     """
 
     waiting: Bool[np.ndarray, " joint_accounts"]
-    share: Float64[np.ndarray, " joint_accounts"]
+    share: Float64[np.ndarray, "joint_accounts houses"]
 
 
 def _with_missing(outcome: Outcome, steps: Steps, kept: Kept) -> tuple[Outcome, Steps]:
     """Return an outcome in which accounts that wait for a file have the saving kept for them, rounded down."""
-    saved = toward_zero(outcome.own * kept.share[:, None]).astype(np.int64)
+    saved = toward_zero(outcome.own * kept.share).astype(np.int64)
     reduced = np.where(kept.waiting[:, None], outcome.own - saved, outcome.reduced)
     binding = np.where(kept.waiting, BINDING["another house's file is missing"], outcome.binding)
     change = reduced.sum(axis=1) - outcome.reduced.sum(axis=1)
@@ -112,35 +144,58 @@ def _with_missing(outcome: Outcome, steps: Steps, kept: Kept) -> tuple[Outcome, 
     return changed, (*steps, ("a house's file is missing", change))
 
 
-def own_margins(
-    programme: Programme, houses: Houses, joint: JointAccounts
-) -> Int64[np.ndarray, "joint_accounts houses"]:
-    """Return the stand-alone margin of each leg by its own house's model."""
-    own = np.zeros((joint.count, HOUSE_COUNT), np.int64)
-    for house, name in enumerate(HOUSES):
-        legs = joint.legs.select(np.arange(joint.count) * HOUSE_COUNT + house)
-        if legs.rows.size:
-            model = programme.model_of(name)
-            own[:, house] = (
-                houses.hkscc_risk(legs, _participants_of(houses, joint, house))
-                if model == "hkscc_var"
-                else houses.market_risk(model, legs, programme.joint.horizon)
-            )
-    return own
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pieces:
+    """What houses margin today of what joins: each account at HKCC and SEOCH, each participant's net at HKSCC.
 
-
-def _participants_of(houses: Houses, joint: JointAccounts, house: int) -> list[str]:
-    """Return the participant of each joint account at a house, the first where an owner has several; "" for none.
-
-    Nothing where participants have no settings of their own.
+    Parameters
+    ----------
+    books : Books
+        Positions of each piece.
+    leg : ndarray of int64, shape (pieces,)
+        Leg of each piece: joint account × 3 + house.
+    members : ndarray of int64, shape (members,)
+        Accounts that join.
+    of_member : ndarray of int64, shape (members,)
+        Piece of each.
+    risk : ndarray of int64, shape (pieces,)
+        Market risk of each by its house's own model of today.
     """
+
+    books: Books
+    leg: Int64[np.ndarray, " pieces"]
+    members: Int64[np.ndarray, " members"]
+    of_member: Int64[np.ndarray, " members"]
+    risk: Int64[np.ndarray, " pieces"]
+
+    def by_leg(
+        self, amounts: Int64[np.ndarray, " pieces"], joint: JointAccounts
+    ) -> Int64[np.ndarray, "joint_accounts houses"]:
+        """Add amounts of pieces up by leg."""
+        total = np.zeros(joint.count * HOUSE_COUNT, np.int64)
+        np.add.at(total, self.leg, amounts)
+        return total.reshape(-1, HOUSE_COUNT)
+
+
+def pieces_of(houses: Houses, joint: JointAccounts) -> Pieces:
+    """Return what the houses margin today of what joins, with the market risk of each piece."""
     accounts = houses.accounts
-    if not houses.own_settings:
-        return []
-    names = [""] * joint.count
-    for at in np.flatnonzero((accounts.house == house) & (joint.of_account >= 0))[::-1].tolist():
-        names[joint.of_account[at]] = accounts.participants[accounts.participant[at]]
-    return names
+    members = np.flatnonzero(joint.of_account >= 0)
+    leg = joint.of_account[members] * HOUSE_COUNT + accounts.house[members]
+    cash = accounts.house[members] == HKSCC
+    apart = np.where(cash, accounts.participant[members], len(accounts.participants) + members)
+    key = leg * (len(accounts.participants) + len(accounts)) + apart
+    _, first, of_member = np.unique(key, return_index=True, return_inverse=True)
+    books = joint.parts.select(members).regrouped(of_member, first.size)
+    risk = np.zeros(first.size, np.int64)
+    if cash.any():
+        at = np.flatnonzero(cash[first])
+        names = [accounts.participants[place] for place in accounts.participant[members[first[at]]].tolist()]
+        risk[at] = houses.hkscc_risk(books.select(at), names)
+    if not cash.all():
+        at = np.flatnonzero(~cash[first])
+        risk[at] = houses.market_risk("prime", books.select(at))
+    return Pieces(books=books, leg=leg[first], members=members, of_member=of_member, risk=risk)
 
 
 def _in_net(programme: Programme) -> bool:
@@ -189,14 +244,13 @@ def _joining(
     return apportioned(parts, weights.ravel(), account)[::2]
 
 
-def _silo(
-    _: Programme, __: Houses, joint: JointAccounts, own: Int64[np.ndarray, "accounts houses"]
-) -> tuple[Outcome, Steps]:
-    assert not joint.count, "silos have no joint accounts"
+def _silo(found: _Found) -> tuple[Outcome, Steps]:
+    """Return nothing saved: there is no joint account."""
+    assert not found.joint.count, "silos have no joint accounts"
     nothing = np.zeros(0, np.int64)
     outcome = Outcome(
-        own=own,
-        reduced=own,
+        own=found.own,
+        reduced=found.own,
         joint=nothing,
         binding=nothing.astype(np.int8),
         model_savings=np.zeros((0, 0)),
@@ -205,101 +259,92 @@ def _silo(
     return outcome, ()
 
 
-def _two_pot(
-    programme: Programme, houses: Houses, joint: JointAccounts, own: Int64[np.ndarray, "accounts houses"]
-) -> tuple[Outcome, Steps]:
-    models = models_of(programme)
-    by_model, together = _by_models(programme, houses, joint, models)
+def _two_pot(found: _Found) -> tuple[Outcome, Steps]:
+    models = models_of(found.programme, found.houses.present)
+    by_model, together = _by_models(found, models)
     outcome = two_pot_lesser(
-        own,
+        found.own,
         by_model,
         together,
-        programme.saving,
+        found.programme.saving,
         models,
-        consulted=_consulted(programme, joint, models),
+        consulted=_consulted(found, models),
     )
-    extra = _concentration(programme, houses, joint)
-    concentrated = _with_concentration(outcome, extra, programme, joint)
-    steps = ((OFFSET, outcome.joint - own.sum(axis=1)), (ONE_NAME, extra))
-    return concentrated, _finished(steps, concentrated)
+    return _with_one_name(found, outcome, OFFSET)
 
 
 def _by_models(
-    programme: Programme, houses: Houses, joint: JointAccounts, models: tuple[str, ...]
+    found: _Found, models: tuple[str, ...]
 ) -> tuple[Int64[np.ndarray, "accounts models houses"], Int64[np.ndarray, "accounts models"]]:
     """Return each model's margin of every leg, and of all legs as one."""
-    horizon = programme.joint.horizon
-    legs = [houses.market_risk(name, joint.legs, horizon).reshape(-1, HOUSE_COUNT) for name in models]
-    together = [houses.union_risk(programme, name, joint.union) for name in models]
+    union = found.joint.union
+    legs = [found.by_model(name) for name in models]
+    together = [found.houses.union_risk(found.programme, name, union) for name in models]
     return np.stack(legs, axis=1), np.stack(together, axis=1)
 
 
-def _consulted(
-    programme: Programme, joint: JointAccounts, models: tuple[str, ...]
-) -> Bool[np.ndarray, "accounts models"]:
+def _consulted(found: _Found, models: tuple[str, ...]) -> Bool[np.ndarray, "accounts models"]:
     """Say which models are of a house that has a leg in the account; all where positions net to nothing."""
-    of_house = np.array([[programme.model_of(house) == name for name in models] for house in HOUSES])
-    empty = ~joint.has_leg.any(axis=1, keepdims=True)
-    return (joint.has_leg[:, :, None] & of_house[None]).any(axis=1) | empty
+    held = found.joint.has_leg
+    of_house = np.array([[found.programme.model_of(house) == name for name in models] for house in HOUSES])
+    empty = ~held.any(axis=1, keepdims=True)
+    return (held[:, :, None] & of_house[None]).any(axis=1) | empty
 
 
-def _spread_credit(
-    programme: Programme, houses: Houses, joint: JointAccounts, own: Int64[np.ndarray, "accounts houses"]
-) -> tuple[Outcome, Steps]:
-    outcome = spread_credit(
-        own, joint.legs, houses.look_through, programme.matching, programme.saving
-    ).outcome
-    extra = _concentration(programme, houses, joint)
-    concentrated = _with_concentration(outcome, extra, programme, joint)
-    steps = (("credit of matched positions", outcome.joint - own.sum(axis=1)), (ONE_NAME, extra))
+def _spread_credit(found: _Found) -> tuple[Outcome, Steps]:
+    programme = found.programme
+    credit = spread_credit(
+        found.own, found.joint.legs, found.houses.look_through, programme.matching, programme.saving
+    )
+    return _with_one_name(found, credit.outcome, "credit of matched positions")
+
+
+def _with_one_name(found: _Found, outcome: Outcome, name: str) -> tuple[Outcome, Steps]:
+    """Return an outcome with what one name at several houses costs on top, and the steps to it."""
+    extra = _concentration(found)
+    steps = ((name, outcome.joint - found.alone), (ONE_NAME, extra))
+    concentrated = _with_concentration(outcome, extra, found)
     return concentrated, _finished(steps, concentrated)
 
 
-def _transfer(
-    programme: Programme, houses: Houses, joint: JointAccounts, own: Int64[np.ndarray, "accounts houses"]
-) -> tuple[Outcome, Steps]:
-    alone = own.sum(axis=1)
-    moved = transferred(programme, houses, joint)
-    parts = own.copy()
-    parts[:, HKSCC], parts[:, HKCC] = moved.long_after, moved.short_after
-    replaced = np.where(moved.any_moved, moved.long_before - own[:, HKSCC], 0)
-    parts = np.where(moved.any_moved[:, None], parts, own)
+def _transfer(found: _Found) -> tuple[Outcome, Steps]:
+    """Move futures between the pots of HKCC and HKSCC; SEOCH's leg stands aside, and bounds nothing."""
+    own = found.own
+    aside = np.where(np.arange(HOUSE_COUNT) == SEOCH, own, 0)
+    moved = transferred(found.programme, found.houses, found.joint)
+    parts = np.where(moved.any_moved[:, None], moved.parts, own - aside)
+    parts[:, SEOCH] = 0
     asked = parts.sum(axis=1)
+    replaced = np.where(moved.any_moved, moved.long_before - own[:, HKSCC], 0)
+    pots = one_pot(own - aside, asked, parts, found.programme.saving, model="expected_shortfall")
+    outcome = replace(pots, own=own, reduced=pots.reduced + aside, joint=pots.joint + aside.sum(axis=1))
     steps = (
         ("change to the joint model", replaced),
-        ("futures moved to the longer pot", asked - alone - replaced),
+        ("futures moved to the longer pot", outcome.joint - found.alone - replaced),
     )
-    outcome = one_pot(own, asked, parts, programme.saving, model="expected_shortfall")
     return outcome, _finished(steps, outcome)
 
 
-def _one_pot(
-    programme: Programme, houses: Houses, joint: JointAccounts, own: Int64[np.ndarray, "accounts houses"]
-) -> tuple[Outcome, Steps]:
-    found = _joint_risk(programme, houses, joint, own)
-    basis = houses.look_through.basis_charge(joint.union, programme.joint.basis_charge)
-    extra = _concentration(programme, houses, joint)
-    parts = found.parts + _on_legs(basis, own, joint) + _of_one_name(extra, own, joint)
-    asked = found.risk + basis + extra
+def _one_pot(found: _Found) -> tuple[Outcome, Steps]:
+    programme, own = found.programme, found.own
+    pooled = _joint_risk(found)
+    basis = found.houses.look_through.basis_charge(found.joint.union, programme.joint.basis_charge)
+    extra = _concentration(found)
+    parts = pooled.parts + _on_legs(basis, own, found.joint) + _of_one_name(extra, own, found.joint)
     outcome = one_pot(
         own,
-        asked,
+        pooled.risk + basis + extra,
         parts,
         programme.saving,
         floor=programme.attribution.floor,
-        model=found.model,
+        model=pooled.model,
         lone=programme.mode == "merged_ccp",
     )
-    steps = (
-        *found.steps,
-        ("basis charge", basis),
-        (ONE_NAME, extra),
-    )
-    return outcome, _finished(steps, outcome)
+    return outcome, _finished((*pooled.steps, ("basis charge", basis), (ONE_NAME, extra)), outcome)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _JointRisk:
+class _Pooled:
     """Margin of all legs as one, by which model, each house's part of it, and the steps to it."""
 
     risk: Amounts
@@ -308,75 +353,91 @@ class _JointRisk:
     steps: Steps
 
 
-def _joint_risk(
-    programme: Programme, houses: Houses, joint: JointAccounts, own: Int64[np.ndarray, "accounts houses"]
-) -> _JointRisk:
-    alone = own.sum(axis=1)
-    subsets, euler = _tails(programme, houses, joint)
+def _joint_risk(found: _Found) -> _Pooled:
+    programme, joint, alone = found.programme, found.joint, found.alone
+    tails = _tails(found)
     if programme.joint.combine == "joint":
-        risk, model = subsets[:, -1], "expected_shortfall"
-        replaced = subsets[:, 1 << np.arange(HOUSE_COUNT)].sum(axis=1) - alone
+        risk, model = tails.subsets[:, -1], "expected_shortfall"
+        pieces, legs = found.by_model(model).sum(axis=1), tails.alone.sum(axis=1)
         steps: Steps = (
-            ("change to the joint model", replaced),
-            (OFFSET, risk - alone - replaced),
+            ("change to the joint model", pieces - alone),
+            ("accounts of one owner at one house", legs - pieces),
+            (OFFSET, risk - legs),
         )
     else:
         model = programme.joint.combine
-        models = tuple(dict.fromkeys(programme.model_of(house) for house in programme.houses))
-        _, together = _by_models(programme, houses, joint, models)
-        risk = combined(together, model, _consulted(programme, joint, models))
+        present = found.houses.present
+        own = [programme.model_of(house) for house in programme.houses if house in present]
+        models = tuple(dict.fromkeys(own))
+        _, together = _by_models(found, models)
+        risk = combined(together, model, _consulted(found, models))
         steps = ((OFFSET, risk - alone),)
     rule = programme.attribution.rule
     if rule == "euler":
-        parts = euler * CENTS
+        parts = tails.euler * CENTS
     else:
-        parts = (shapley(subsets) if rule == "shapley" else _on_legs(risk, own, joint)).astype(np.float64)
-    return _JointRisk(risk=risk, model=model, parts=parts, steps=steps)
+        split = shapley(tails.subsets) if rule == "shapley" else _on_legs(risk, found.own, joint)
+        parts = split.astype(np.float64)
+    return _Pooled(risk=risk, model=model, parts=parts, steps=steps)
 
 
-def _tails(
-    programme: Programme, houses: Houses, joint: JointAccounts
-) -> tuple[Int64[np.ndarray, "accounts subsets"], Float64[np.ndarray, "accounts houses"]]:
-    """Return the joint model's margin of every subset of legs, and Euler's parts, in units of currency.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LegTails:
+    """The joint model's margin of every subset of legs in hundredths, and Euler's parts in units of currency."""
+
+    subsets: Int64[np.ndarray, "accounts subsets"]
+    euler: Float64[np.ndarray, "accounts houses"]
+
+    @property
+    def alone(self) -> Int64[np.ndarray, "accounts houses"]:
+        """Margin of each leg by itself."""
+        return self.subsets[:, 1 << np.arange(HOUSE_COUNT)]
+
+
+def _tails(found: _Found) -> LegTails:
+    return leg_tails_of(found.houses, found.joint, found.joint.legs, found.horizon)
+
+
+def leg_tails_of(houses: Houses, joint: JointAccounts, legs: Books, horizon: str) -> LegTails:
+    """Return what the joint model says of legs, each joint account × 3 + house.
 
     A gross account has one leg, whose positions are margined one by one.
     """
-    model = houses.joint_model(programme.joint.horizon)
+    model = houses.joint_model(horizon)
     subsets = np.zeros((joint.count, 1 << HOUSE_COUNT), np.int64)
     euler = np.zeros((joint.count, HOUSE_COUNT))
-    gross = joint.legs.gross.reshape(-1, HOUSE_COUNT).any(axis=1)
-    legs = np.arange(joint.legs.count).reshape(-1, HOUSE_COUNT)
-    tails = joint_tails(model, joint.legs.select(legs[~gross].ravel()), HOUSES)
+    gross = legs.gross.reshape(-1, HOUSE_COUNT).any(axis=1)
+    places = np.arange(legs.count).reshape(-1, HOUSE_COUNT)
+    tails = joint_tails(model, legs.select(places[~gross].ravel()), HOUSES)
     subsets[~gross], euler[~gross] = tails.subsets, tails.euler
     if gross.any():
-        risk = model.market_risk(joint.legs.select(legs[gross].ravel())).reshape(-1, HOUSE_COUNT)
+        risk = model.market_risk(legs.select(places[gross].ravel())).reshape(-1, HOUSE_COUNT)
         inside = np.arange(1 << HOUSE_COUNT)[:, None] >> np.arange(HOUSE_COUNT) & 1
         subsets[gross], euler[gross] = risk @ inside.T, risk / CENTS
-    return subsets, euler
+    return LegTails(subsets=subsets, euler=euler)
 
 
-def _concentration(programme: Programme, houses: Houses, joint: JointAccounts) -> Amounts:
-    """Return by how much the liquidation add-on of all legs as one is above those of the legs, at least 0.
+def _concentration(found: _Found) -> Amounts:
+    """Return by how much the liquidation add-on of all legs as one is above that of HKSCC's leg, at least 0.
 
     By HKSCC's add-on, which grows faster than a position: shares, futures and options on one name are one
-    liquidation, of which each house sees its own part. What the house's model cannot convert is left out.
+    liquidation, of which HKSCC alone charges for its part today. A merged house charges it of futures and options
+    alone, too. What the house's model cannot convert is left out.
     """
-    none = np.zeros(joint.count, np.int64)
+    programme, houses, joint = found.programme, found.houses, found.joint
+    extra = np.zeros(joint.count, np.int64)
     if (
         programme.joint.concentration == "per_house"
         or houses.hkscc is None
         or "HKSCC" not in programme.houses
     ):
-        return none
-    several = np.flatnonzero(joint.has_leg.sum(axis=1) > 1)
-    if not several.size:
-        return none
-    places = several[:, None] * HOUSE_COUNT + np.arange(HOUSE_COUNT)
-    legs = joint.legs.select(places.ravel()).only(houses.hkscc.can_margin)
-    union = legs.regrouped(np.repeat(np.arange(several.size), HOUSE_COUNT), several.size)
-    apart = houses.hkscc.liquidation(legs).reshape(-1, HOUSE_COUNT).sum(axis=1)
-    none[several] = np.maximum(houses.hkscc.liquidation(union) - apart, 0)
-    return none
+        return extra
+    least = 0 if programme.mode == "merged_ccp" else 1
+    several = np.flatnonzero(joint.has_leg.sum(axis=1) > least)
+    union = joint.union.select(several).only(houses.hkscc.can_margin)
+    shares = joint.legs.select(several * HOUSE_COUNT + HKSCC).only(houses.hkscc.can_margin)
+    extra[several] = np.maximum(houses.hkscc.liquidation(union) - houses.hkscc.liquidation(shares), 0)
+    return extra
 
 
 def _on_legs(
@@ -398,23 +459,23 @@ def _of_one_name(
     return parts
 
 
-def _with_concentration(
-    outcome: Outcome, extra: Amounts, programme: Programme, joint: JointAccounts
-) -> Outcome:
+def _with_concentration(outcome: Outcome, extra: Amounts, found: _Found) -> Outcome:
     """Return an outcome in which houses ask for what one name at several houses costs on top.
 
     No more than was saved, unless the programme calls increases.
     """
     if not extra.any():
         return outcome
-    added = extra if programme.saving.allow_increase else np.minimum(extra, np.maximum(outcome.saving, 0))
-    reduced = outcome.reduced + _of_one_name(added, outcome.own, joint)
+    called = found.programme.saving.allow_increase
+    added = extra if called else np.minimum(extra, np.maximum(outcome.saving, 0))
+    reduced = outcome.reduced + _of_one_name(added, outcome.own, found.joint)
     undone = (extra > 0) & (reduced.sum(axis=1) >= outcome.own.sum(axis=1))
+    name = "joint margin is higher" if called else "no worse off"
     return replace(
         outcome,
         reduced=reduced,
         joint=outcome.joint + extra,
-        binding=np.where(undone, BINDING["no worse off"], outcome.binding),
+        binding=np.where(undone, BINDING[name], outcome.binding),
     )
 
 

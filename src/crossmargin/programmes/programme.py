@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
@@ -41,9 +42,12 @@ MODELS: Final = ("hkscc_var", "prime", "expected_shortfall")
 ATTRIBUTIONS: Final = ("pro_rata", "euler", "shapley")
 GUARANTEES: Final = ("none", "surplus_transfer", "pool")
 SPLITS: Final = ("equal", "stand_alone", "reduced", "reduction", "loss")
+IN_FORCE: Final = "in force: the houses' own rules of today, reproduced"
+HYPOTHETICAL: Final = "hypothetical: no such arrangement is in force"
 ACCOUNT_TYPES: Final = ("house", "omnibus", "individual", "market-maker", "offset-claim")
 KINDS: Final = ("equity", "etf", "future", "option")
 MISSING: Final = ("last_good", "zero", "silo")
+NAME: Final = re.compile(r"[^\W_]")
 PAIRS: Final = tuple("-".join(pair) for pair in combinations(HOUSES, 2))
 
 
@@ -106,14 +110,20 @@ class Saving:
         Largest saving as a share of stand-alone sum less joint margin (EU 153/2013, Art. 27: 0.80); 1 for none.
     allow_increase : bool
         Whether a joint margin above the stand-alone sum is called, or only told.
+    enters : {"market_risk", "requirement"}
+        Where a saving enters a house's order of operations: the aggregated market risk, before holiday add-on,
+        rounding, favourable marks, credits and option value; or the requirement that comes out of them, which
+        a margin credit may already have taken away.
     """
 
     minimum: float = 0.01
     cap: float = 0.80
     emir_share: float = 1.0
     allow_increase: bool = False
+    enters: str = "market_risk"
 
     def __post_init__(self) -> None:
+        require_choice(self.enters, "enters", ("market_risk", "requirement"))
         require_within(self, {"minimum": (0.0, 1.0), "cap": (0.0, 1.0), "emir_share": (0.0, 1.0)})
 
 
@@ -253,7 +263,7 @@ class Programme:
     description : str
         One sentence for reports.
     legal_status : str
-        What holds in law; said on every result.
+        What holds in law; said on every result. Unless given, that silos are in force and all else is not.
     models : tuple of str
         Of each of ``houses``, the method by which it margins its own and the other's products: ``hkscc_var``,
         ``prime`` or ``expected_shortfall``.
@@ -268,7 +278,7 @@ class Programme:
     mode: str
     houses: tuple[str, ...] = HOUSES
     description: str = ""
-    legal_status: str = "hypothetical: no such arrangement is in force"
+    legal_status: str = ""
     models: tuple[str, ...] = ()
     eligibility: Eligibility = field(default_factory=Eligibility)
     saving: Saving = field(default_factory=Saving)
@@ -290,14 +300,19 @@ class Programme:
             raise InputError(bad)
 
     def _bad(self) -> Iterator[BadRecord]:
-        if not self.name:
-            yield _bad("name", "", "a name")
+        if not NAME.match(self.name):
+            yield _bad("name", self.name, "a name that begins with a letter or a digit")
         if self.mode != "silo" and len(self.houses) < 2:  # noqa: PLR2004
             yield _bad("houses", ", ".join(self.houses), "at least two")
         if self.models and len(self.models) != len(self.houses):
             yield _bad("models", ", ".join(self.models), "one of each house")
         if unknown := [model for model in self.models if model not in MODELS]:
             yield _bad("models", ", ".join(unknown), f"each of {', '.join(MODELS)}")
+
+    @property
+    def status(self) -> str:
+        """What holds in law."""
+        return self.legal_status or (IN_FORCE if self.mode == "silo" else HYPOTHETICAL)
 
     def model_of(self, house: str) -> str:
         """Return the method of a house: as chosen, or its own of today."""

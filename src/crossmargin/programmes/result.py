@@ -32,8 +32,8 @@ class JointAccount:
     breakdown : Component
         The requirement; its parts are the steps from the stand-alone margins to it.
     steps : DataFrame
-        ``step``, ``amount``: the same as a waterfall; the first rows are each house's stand-alone market
-        risk, the last is the requirement, those between are signed.
+        ``step``, ``amount``: the same as a waterfall; the first rows are what each house calls of these accounts
+        today, the last is what they call under the programme, those between are signed.
     tail : DataFrame
         ``part``, ``scenario``, then profit and loss of each house's leg in the worst scenarios of the joint
         account by the joint model, and ``joint``: gain-positive, worst first.
@@ -42,6 +42,10 @@ class JointAccount:
         ``in_tail`` (over the worst tenth of the joint account's scenarios), ``lowest`` (in blocks of 250).
     positions : DataFrame
         ``house``, ``instrument``, ``quantity``, ``contribution`` to the joint expected shortfall.
+    default : DataFrame
+        Who bears the worst scenario of ``tail``, a row a house: ``house``, ``margin`` (market risk held),
+        ``loss`` (gains negative), ``net``, ``paid`` and ``received`` under the programme's loss sharing,
+        ``own_fund_loss``, ``returned``.
     """
 
     name: str
@@ -50,6 +54,7 @@ class JointAccount:
     tail: pl.DataFrame
     correlations: pl.DataFrame
     positions: pl.DataFrame
+    default: pl.DataFrame
 
 
 class Explainer(Protocol):
@@ -78,9 +83,12 @@ class ProgrammeResult:
         the participant's requirement, by stand-alone market risk; parts add up to the cent.
     joint_accounts : DataFrame
         A row a joint account: ``joint_account``, ``participant``, ``owner``, ``houses`` ("HKSCC + HKCC"),
-        ``stand_alone`` (market risk, sum of the houses' own), ``joint`` (asked for before limits),
-        ``requirement``, ``saving``, ``share``, ``binding``; for each house ``stand_alone:HKSCC`` … and
-        ``requirement:HKSCC`` …; for each model ``found:prime`` … (saving that the model finds, a fraction).
+        ``stand_alone`` (market risk, sum of the houses' own), ``joint`` (asked for before limits), ``left`` (market
+        risk that is left), ``saving``, ``share``, ``binding``; for each house ``stand_alone:HKSCC`` … and
+        ``left:HKSCC`` …; for each model ``found:prime`` … (saving that the model finds, a fraction);
+        ``uncovered_before``, ``uncovered_apart`` (expected shortfall of each leg beyond what its house holds
+        without the programme, and with it: what falls on houses if gains elsewhere do not reach them) and
+        ``uncovered_together`` (of all legs beyond what all houses hold).
     participants : DataFrame
         ``participant``, ``group``, ``house``, ``today``, ``requirement``, ``saving``, ``share``.
     houses : DataFrame

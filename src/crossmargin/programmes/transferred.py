@@ -50,6 +50,12 @@ class Transferred:
     short_after: Int64[np.ndarray, " accounts"]
     any_moved: Bool[np.ndarray, " accounts"]
 
+    @property
+    def parts(self) -> Int64[np.ndarray, "accounts houses"]:
+        """What each house asks for after the transfer; nothing at SEOCH, which takes no part."""
+        amounts = {"HKSCC": self.long_after, "HKCC": self.short_after}
+        return np.stack([amounts.get(house, np.zeros_like(self.long_after)) for house in HOUSES], axis=1)
+
 
 def transferred(programme: Programme, houses: Houses, joint: JointAccounts) -> Transferred:
     """Choose which futures of HKCC's legs move to HKSCC's, and margin what results.

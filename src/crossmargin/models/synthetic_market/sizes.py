@@ -93,7 +93,9 @@ class MarketSize:
         require_size(hkcc, "hkcc_participants", self.participants - hkscc, hkscc)
         require_size(seoch, "seoch_participants", 1, hkcc)
         if self.accounts is not None:
-            require_size(self.accounts, "accounts", len(HOUSES) * self.participants, LIMITS["accounts"][1])
+            require_size(
+                self.accounts, "accounts", len(HOUSES) * self.participants, int(LIMITS["accounts"][1])
+            )
 
     @property
     def members(self) -> dict[str, int]:

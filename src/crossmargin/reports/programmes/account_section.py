@@ -21,12 +21,16 @@ __all__ = ["AccountSection", "account_section"]
 
 POSITIONS: Final = 20
 SCENARIOS: Final = 20
-ACROSS: Final = ("programme", "houses", "stand_alone", "joint", "requirement", "saving", "share", "binding")
+ACROSS: Final = ("programme", "houses", "stand_alone", "joint", "left", "saving", "share", "binding")
 ACROSS_NAMES: Final = {
     "joint": "asked for before limits",
+    "left": "market risk left",
     "share": "saving, % of stand-alone",
     "binding": "decided by",
 }
+
+
+LOSSES: Final = {"own_fund_loss": "falls on own fund"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,6 +47,7 @@ class AccountSection:
     tail: PageTable
     correlations: PageTable
     positions: PageTable
+    default: PageTable
 
 
 def account_section(comparison: Comparison, name: str) -> AccountSection:
@@ -70,6 +75,7 @@ def account_section(comparison: Comparison, name: str) -> AccountSection:
         tail=_tail(account, currency),
         correlations=_correlations(account),
         positions=_positions(account, currency),
+        default=page_table(f"Who bears the worst of these scenarios, {currency}", account.default, LOSSES),
     )
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "finding_table",
     "largest_saving",
     "participant_totals",
+    "safety_table",
     "stacked",
     "step_table",
     "system_table",
@@ -78,6 +79,24 @@ def stacked(comparison: Comparison, table: str) -> pl.DataFrame:
         for result in comparison.results
     ]
     return pl.concat(parts, how="diagonal_relaxed")
+
+
+def safety_table(comparison: Comparison) -> pl.DataFrame:
+    """Return a row a programme with joint accounts: what they hold, and what of their tails it leaves uncovered.
+
+    Columns ``programme``, ``stand_alone``, ``left``, ``uncovered_before``, ``uncovered_apart``,
+    ``uncovered_together``: sums over ``ProgrammeResult.joint_accounts``, see there.
+    """
+    names = ("stand_alone", "left", "uncovered_before", "uncovered_apart", "uncovered_together")
+    parts = [
+        result.joint_accounts.select(
+            pl.lit(result.programme.name).alias("programme"), *(pl.col(name).sum() for name in names)
+        )
+        for result in comparison.results
+        if len(result.joint_accounts)
+    ]
+    empty = pl.DataFrame(schema={"programme": pl.String, **dict.fromkeys(names, AMOUNT)})
+    return pl.concat([empty, *parts], how="vertical_relaxed")
 
 
 def binding_table(comparison: Comparison) -> pl.DataFrame:

@@ -20,6 +20,13 @@ ROWS: Final = 100
 """Rows shown of a table whose length follows the data; the files beside the page have all of them."""
 
 SHARE: Final = {"share": "saving, % of today"}
+SAFETY: Final = {
+    "stand_alone": "held today",
+    "left": "held under it",
+    "uncovered_before": "uncovered today",
+    "uncovered_apart": "uncovered, houses apart",
+    "uncovered_together": "uncovered, houses together",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,6 +36,7 @@ class SystemSection:
     table: PageTable
     houses: PageTable
     bindings: PageTable
+    safety: PageTable
     steps: PageTable
     chart: Markup
     waterfalls: list[tuple[str, Markup]]
@@ -54,6 +62,11 @@ def system_section(comparison: Comparison) -> SystemSection:
             summary.binding_table(comparison),
             {"binding": "decided by"},
             grouped=True,
+        ),
+        safety=page_table(
+            f"Expected shortfall of joint accounts beyond margin, {currency}",
+            summary.safety_table(comparison),
+            SAFETY,
         ),
         steps=page_table(f"Steps of the waterfalls, {currency}", summary.step_table(comparison), names),
         chart=system_figure(comparison),

@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.text import Text
 
 from crossmargin.reports.programmes.amounts import percent
-from crossmargin.reports.programmes.summary import binding_table, stacked, system_table
+from crossmargin.reports.programmes.summary import binding_table, safety_table, stacked, system_table
 from crossmargin.reports.terminal import breakdown_table, explanation, frame_table, note, stamp
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ def comparison_report(comparison: Comparison) -> RenderableType:
         ),
         frame_table("Houses", _shown(stacked(comparison, "houses"))),
         frame_table("What decided the savings of joint accounts", binding_table(comparison)),
+        frame_table(
+            "Expected shortfall of joint accounts that is not covered: by the houses today, each apart, together",
+            safety_table(comparison),
+        ),
         *_risen(risen),
         *(Text(line, "dim") for line in stamps),
     )
@@ -68,12 +72,13 @@ def joint_account_report(account: JointAccount, currency: str) -> RenderableType
     """
     return Group(
         frame_table(
-            f"{account.name}: from stand-alone margins to the requirement, {currency}", account.steps
+            f"{account.name}: from what is called today to the requirement, {currency}", account.steps
         ),
         breakdown_table(f"Requirement of {account.name}, {currency}", account.breakdown),
         explanation(account.breakdown),
         frame_table("Worst scenarios of the joint account, profit and loss", _rounded(account.tail)),
         frame_table("Correlation of the houses' profit and loss", _rounded(account.correlations, 4)),
+        frame_table(f"Who bears the worst of these scenarios, {currency}", account.default),
     )
 
 
