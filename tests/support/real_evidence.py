@@ -150,7 +150,7 @@ def under(programme, books, houses):
             book=book,
             programme=programme.name,
             alone=mine,
-            held={house: float(row.get(f"requirement:{house}", amount)) for house, amount in mine.items()},
+            held={house: float(row.get(f"left:{house}", amount)) for house, amount in mine.items()},
             found={key[6:]: value for key, value in row.items() if key.startswith("found:")},
             called=called[book],
             gains=tuple(books.gain(book, days) for days in (1, 2)),

@@ -16,7 +16,6 @@ from programme_market import (
     OTHER_FUND,
     STOCK,
     cash,
-    cents,
     futures,
     houses_of,
     option,
@@ -178,7 +177,7 @@ def test_names_of_owners_groups_and_gross_accounts_do_not_meet():
     assert len(result.joint_accounts) == 2
     assert result.joint_accounts["joint_account"].n_unique() == 2
     hedged = result.joint_accounts.filter(houses="HKSCC + HKCC")
-    columns = ["stand_alone", "joint", "requirement", "saving"]
+    columns = ["stand_alone", "joint", "left", "saving"]
     assert hedged.select(columns).equals(alone.joint_accounts.select(columns))
 
 
@@ -225,13 +224,13 @@ def test_what_is_not_on_the_list_stays_outside_with_its_own_margin():
     legs = held_of(whole, joint.legs)
     assert legs == [(0, FUND, 4_000_000), (1, FUTURE, -80)]
     assert held_of(whole, joint.rest) == [(0, FAR_FUTURE, 30), (1, LONE_STOCK, 600_000)]
-    columns = ["stand_alone", "joint", "requirement", "saving"]
+    columns = ["stand_alone", "joint", "left", "saving"]
     alone = evaluate(programme("two_pot_lesser", saving=OPEN), houses_of(*hedge())).joint_accounts
     found = evaluate(chosen, whole)
     assert found.joint_accounts.select(columns).equals(alone.select(columns))
     outside = evaluate(programme("silo"), houses_of(futures("a", {FAR_FUTURE: 30}))).requirement
     line = found.joint_accounts.row(0, named=True)
-    assert found.houses["requirement"][1] == outside + line["requirement:HKCC"]
+    assert found.houses["requirement"][1] == outside + line["left:HKCC"]
 
 
 @pytest.mark.parametrize("mode", JOINING)
@@ -342,21 +341,34 @@ def test_positions_are_either_in_a_leg_or_outside(houses, mode, rules):
     assert [why == "" for why in joint.why_not] == (joint.of_account >= 0).tolist()
 
 
-def test_two_accounts_of_one_owner_at_one_house_are_one_leg():
-    """Their positions net; each account has its part of what the leg is left with."""
+def test_two_accounts_of_one_owner_at_one_house_are_margined_apart_today():
+    """What they net in the joint account is a saving like any other: within the cap, and told."""
     fund, future = hedge()
     mine = houses_of(
         fund,
         replace(future, held={FUTURE: -100}),
         replace(future, held={FUTURE: 20}, name="second", type="market-maker"),
     )
-    result = evaluate(programme("two_pot_lesser", saving=OPEN), mine)
-    columns = ["stand_alone", "joint", "requirement", "saving"]
-    one = evaluate(programme("two_pot_lesser", saving=OPEN), houses_of(fund, future))
-    assert result.joint_accounts.select(columns).equals(one.joint_accounts.select(columns))
-    parts = result.accounts.filter(house="HKCC")["requirement"]
-    assert sum(cents(parts)) == cents(one.accounts.filter(house="HKCC")["requirement"])[0]
-    assert (parts > 0).all()
+    line = evaluate(programme("two_pot_lesser", saving=OPEN), mine).joint_accounts.row(0, named=True)
+    alone = [
+        evaluate(programme("silo"), houses_of(futures("a", {FUTURE: quantity}))).today
+        for quantity in (100, 20)
+    ]
+    assert line["stand_alone:HKCC"] == sum(alone)
+    one = evaluate(programme("two_pot_lesser", saving=OPEN), houses_of(fund, future)).joint_accounts
+    assert line["stand_alone"] > one["stand_alone"][0]
+    capped = evaluate(programme("two_pot_lesser", saving=Saving(cap=0.0)), mine)
+    assert capped.saving == 0
+
+
+def test_accounts_that_net_at_one_house_save_nothing_without_margin_at_another():
+    mine = houses_of(
+        futures("a", {FUTURE: -200}),
+        futures("a", {FUTURE: 200}, name="second", type="market-maker"),
+        options("a", {option("P"): 1}),
+    )
+    result = evaluate(programme("two_pot_lesser", saving=Saving(cap=0.1)), mine)
+    assert result.saving <= result.today / 10
 
 
 def test_refused_accounts_stay_out_with_the_reason_given():

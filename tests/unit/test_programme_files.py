@@ -38,7 +38,7 @@ ALL_OTHER = Programme(
         without_opinion=("HKCC-SEOCH",),
         hkscc_origin="participant",
     ),
-    saving=Saving(minimum=0.25, cap=0.5, emir_share=0.75, allow_increase=True),
+    saving=Saving(minimum=0.25, cap=0.5, emir_share=0.75, allow_increase=True, enters="requirement"),
     joint=Joint(combine="min", horizon="per_house", concentration="joint", basis_charge=0.125),
     attribution=Attribution(rule="euler", floor=0.375),
     matching=Matching(index_charge=0.1, far_charge=0.2, stock_charge=0.3, minimum_coverage=0.4),
@@ -85,7 +85,7 @@ def test_the_designs_that_ship():
     assert len({one.name for one in found}) == len(found) == len(DESIGNS)
     assert all(one.description for one in found)
     assert [one.houses for one in found] == [HOUSES, ("HKCC", "SEOCH"), *[HOUSES] * 3]
-    assert [one.legal_status.startswith("hypothetical") for one in found] == [False, *[True] * 4]
+    assert [one.status.startswith("hypothetical") for one in found] == [False, *[True] * 4]
 
 
 @pytest.mark.parametrize("programme", [*designs(), ALL_OTHER], ids=lambda one: one.name)

@@ -56,7 +56,7 @@ class Absence:
         """
         rule = f"one of {', '.join(HOUSES)}"
         bad = [_bad("missing", name, rule) for name in missing if name not in HOUSES]
-        if last_good is not None and last_good.programme != programme:
+        if last_good is not None and not _same(last_good.programme, programme):
             bad.append(_bad("last_good", last_good.programme.name, "a result of the same programme"))
         if last_good is not None and last_good.as_of > houses.as_of:
             bad.append(_bad("last_good", str(last_good.as_of), f"a day up to {houses.as_of}"))
@@ -94,6 +94,11 @@ class Absence:
         shares = np.array([last.get(name, nothing) for name in joint.names], np.float64)
         most = min(programme.saving.cap, 1.0)
         return Kept(waiting=self.waiting(joint), share=np.clip(shares.reshape(-1, len(HOUSES)), 0.0, most))
+
+
+def _same(last: Programme, programme: Programme | None) -> bool:
+    """Say whether two programmes save alike: whatever they do while a file is missing."""
+    return programme is not None and last == replace(programme, counterpart_missing=last.counterpart_missing)
 
 
 def _shares(last_good: ProgrammeResult) -> dict[str, tuple[float, ...]]:

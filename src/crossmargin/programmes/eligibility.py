@@ -39,6 +39,8 @@ class JointAccounts:
         that of an account on a gross basis.
     of_account : ndarray of int64, shape (accounts,)
         Joint account of each clearing account; −1 where it is in none.
+    houses : ndarray of int64, shape (accounts,)
+        House of each clearing account, a place in ``HOUSES``.
     why_not : tuple of str
         Why each account is in none; empty where it is in one.
     parts : Books
@@ -51,6 +53,7 @@ class JointAccounts:
 
     names: tuple[str, ...]
     of_account: Int64[np.ndarray, " accounts"]
+    houses: Int64[np.ndarray, " accounts"]
     why_not: tuple[str, ...]
     parts: Books
     legs: Books
@@ -68,8 +71,11 @@ class JointAccounts:
 
     @cached_property
     def has_leg(self) -> Bool[np.ndarray, "joint_accounts houses"]:
-        """Whether there is a position at each house."""
-        return (np.diff(self.legs.starts) > 0).reshape(-1, HOUSE_COUNT)
+        """Whether an account at each house brings a position, though an owner's accounts may net to nothing."""
+        found = np.zeros((self.count, HOUSE_COUNT), bool)
+        held = np.flatnonzero((self.of_account >= 0) & (np.diff(self.parts.starts) > 0))
+        found[self.of_account[held], self.houses[held]] = True
+        return found
 
 
 def joint_accounts(
@@ -121,6 +127,7 @@ def joint_accounts(
     return JointAccounts(
         names=names,
         of_account=number,
+        houses=accounts.house,
         why_not=tuple(np.where(number >= 0, "", why).tolist()),
         parts=parts,
         legs=parts.regrouped(legs, len(names) * HOUSE_COUNT),
