@@ -33,21 +33,33 @@ from crossmargin.kernels.tail_means import (
     worst_scenarios,
 )
 
-__all__ = ["account_tails", "account_tails_numpy", "tail_contributions"]
+__all__ = [
+    "NO_SCALES",
+    "account_tails",
+    "account_tails_numpy",
+    "aligned_line",
+    "check_inputs",
+    "check_scales",
+    "sum_account",
+    "tail_contributions",
+    "tile_columns",
+    "widened",
+]
 
 BLOCK_ACCOUNTS: Final = 32
 NO_SCALES: Final = np.zeros((0, 0), np.float32)
 
 
 @njit(cache=True, error_model="numpy")
-def _aligned(count: int, like: Float[np.ndarray, " any"]) -> Float[np.ndarray, " count"]:
+def aligned_line(count: int, like: Float[np.ndarray, " any"]) -> Float[np.ndarray, " count"]:
+    """Return zeros of the type of another array that begin on a cache line."""
     memory = np.zeros(count + LINE_BYTES // like.itemsize, like.dtype)
     first = (-memory.ctypes.data % LINE_BYTES) // like.itemsize
     return memory[first : first + count]
 
 
 @njit(cache=True, error_model="numpy")
-def _sum_account(
+def sum_account(
     pnl: Float[np.ndarray, " columns"],
     cube: Float[np.ndarray, "instruments columns"] | Int16[np.ndarray, "instruments columns"],
     scales: Float32[np.ndarray, "instruments spans"],
@@ -57,6 +69,7 @@ def _sum_account(
     begin: int,
     end: int,
 ) -> None:
+    """Add the positions of an account, in order, over a tile of columns."""
     last = tiles.size - 1
     for tile in range(last):
         sum_tile(pnl, cube, scales, rows, quantities, tiles[tile], begin, end, end - begin, tiles[tile + 1])
@@ -80,7 +93,7 @@ def _fill(
 ) -> None:
     accounts = starts.size - 1
     for _ in prange(threads):
-        own = _aligned(cube.shape[1], quantities)
+        own = aligned_line(cube.shape[1], quantities)
         scratch = tail_scratch(quantities)
         worst = np.empty(tail_counts.max(), quantities.dtype)
         ids = np.empty(worst.size, np.int32)
@@ -88,9 +101,7 @@ def _fill(
         while first < accounts:
             for account in range(first, min(first + BLOCK_ACCOUNTS, accounts)):
                 sums = pnl[account] if pnl.size else own
-                _sum_account(
-                    sums, cube, scales, rows, quantities, tiles, starts[account], starts[account + 1]
-                )
+                sum_account(sums, cube, scales, rows, quantities, tiles, starts[account], starts[account + 1])
                 for part in range(tail_counts.size):
                     tail = worst[: tail_counts[part]]
                     fine = worst_scenarios(sums, parts[part, 0], parts[part, 1], tail, ids, scratch)
@@ -98,7 +109,7 @@ def _fill(
             first = take_ticket(ticket) * BLOCK_ACCOUNTS
 
 
-def _tile_columns(
+def tile_columns(
     parts: Int64[np.ndarray, "parts 2"], columns: int, width: int
 ) -> Int64[np.ndarray, " tiles"]:
     """Return the first columns of tiles of ``width`` columns that cover the parts; the last may go back."""
@@ -113,13 +124,13 @@ def _tile_columns(
     return np.array(tiles, np.int64)
 
 
-def _widened(array: np.ndarray, columns: int) -> np.ndarray:
+def widened(array: np.ndarray, columns: int) -> np.ndarray:
     """Return rows that are at least a tile long; only small cubes are copied."""
     missing = columns - array.shape[1]
     return np.pad(array, ((0, 0), (0, missing))) if missing > 0 else np.ascontiguousarray(array)
 
 
-def _check(
+def check_inputs(
     starts: Int64[np.ndarray, " accounts+1"],
     rows: Int32[np.ndarray, " positions"],
     quantities: Float[np.ndarray, " positions"],
@@ -136,10 +147,11 @@ def _check(
     check_parts(parts, tail_counts, shape[1])
 
 
-def _check_scales(
+def check_scales(
     cube: Float[np.ndarray, "instruments columns"] | Int16[np.ndarray, "instruments columns"],
     scales: Float32[np.ndarray, "instruments spans"] | None,
 ) -> None:
+    """Assert that rows in sixteen bits come with a scale for each span, and others without."""
     assert (cube.dtype == np.int16) == (scales is not None), "int16 rows have scales, others have none"
     if scales is not None:
         assert scales.dtype == np.float32, "scales are float32"
@@ -192,11 +204,11 @@ def account_tails(
     """
     kind = np.float64 if cube.dtype == np.float64 else np.float32
     parts, tail_counts = np.asarray(parts, np.int64), np.asarray(tail_counts, np.int64)
-    _check(starts, rows, quantities, cube.shape, parts, tail_counts)
-    _check_scales(cube, scales)
+    check_inputs(starts, rows, quantities, cube.shape, parts, tail_counts)
+    check_scales(cube, scales)
     width = TILE_BYTES // np.dtype(kind).itemsize
     columns = max(cube.shape[1], width)
-    wide_scales = NO_SCALES if scales is None else _widened(scales, columns // SCALE_COLUMNS)
+    wide_scales = NO_SCALES if scales is None else widened(scales, columns // SCALE_COLUMNS)
     direct = pnl is not None and pnl.shape[1] == columns and pnl.flags.c_contiguous
     sums = (
         pnl
@@ -210,9 +222,9 @@ def account_tails(
             starts,
             np.ascontiguousarray(rows),
             np.ascontiguousarray(quantities, kind),
-            _widened(cube, columns),
+            widened(cube, columns),
             wide_scales,
-            _tile_columns(parts, columns, width),
+            tile_columns(parts, columns, width),
             parts,
             tail_counts,
             sums,

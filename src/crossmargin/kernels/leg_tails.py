@@ -19,13 +19,13 @@ from numba import get_num_threads, njit, prange
 
 from crossmargin.kernels.account_tails import (
     NO_SCALES,
-    _aligned,
-    _check,
-    _check_scales,
-    _sum_account,
-    _tile_columns,
-    _widened,
     account_tails_numpy,
+    aligned_line,
+    check_inputs,
+    check_scales,
+    sum_account,
+    tile_columns,
+    widened,
 )
 from crossmargin.kernels.correlations import LANES, MOMENTS, correlation, correlation_numpy
 from crossmargin.kernels.row_sums import SCALE_COLUMNS, TILE_BYTES, take_ticket
@@ -81,7 +81,7 @@ def _sum_legs(
         begin, end = starts[house], starts[house + 1]
         if begin < end:
             leg = 1 << house
-            _sum_account(sums[leg], cube, scales, rows, quantities, tiles, begin, end)
+            sum_account(sums[leg], cube, scales, rows, quantities, tiles, begin, end)
             present |= leg
     return present
 
@@ -181,7 +181,7 @@ def _fill(
 ) -> None:
     units, houses = leg_losses.shape[0], leg_losses.shape[1]
     for _ in prange(threads):
-        sums = _aligned(shortfalls.shape[1] * cube.shape[1], quantities).reshape(-1, cube.shape[1])
+        sums = aligned_line(shortfalls.shape[1] * cube.shape[1], quantities).reshape(-1, cube.shape[1])
         worst = np.empty(tail_counts.max(), quantities.dtype)
         memory = (worst, np.empty(worst.size, np.int32), tail_scratch(quantities))
         lanes = np.empty((MOMENTS, LANES))
@@ -227,8 +227,8 @@ def leg_tails(
     parts, tail_counts = np.asarray(parts, np.int64), np.asarray(tail_counts, np.int64)
     assert 1 <= houses <= HOUSES_MAX, "one to six houses"
     assert (starts.size - 1) % houses == 0, "each unit has a leg, maybe empty, of each house"
-    _check(starts, rows, quantities, cube.shape, parts, tail_counts)
-    _check_scales(cube, scales)
+    check_inputs(starts, rows, quantities, cube.shape, parts, tail_counts)
+    check_scales(cube, scales)
     width = TILE_BYTES // kind().itemsize
     columns = max(cube.shape[1], width)
     units, pairs = (starts.size - 1) // houses, houses * (houses - 1) // 2
@@ -240,9 +240,9 @@ def leg_tails(
             starts,
             np.ascontiguousarray(rows),
             np.ascontiguousarray(quantities, kind),
-            _widened(cube, columns),
-            NO_SCALES if scales is None else _widened(scales, columns // SCALE_COLUMNS),
-            _tile_columns(parts, columns, width),
+            widened(cube, columns),
+            NO_SCALES if scales is None else widened(scales, columns // SCALE_COLUMNS),
+            tile_columns(parts, columns, width),
             parts,
             tail_counts,
             shortfalls,
