@@ -126,7 +126,8 @@ def evaluation(programme: Programme, houses: Houses, absence: Absence | None = N
     done = _evaluated(programme, houses, absence, refused, ())
     if programme.saving.allow_increase or not done.joint.count:
         return done
-    group, cash = houses.accounts.group, houses.accounts.at("HKSCC")
+    # where HKSCC's file is missing there is no net to keep anything in, and its legs are still waited for
+    group, cash = houses.accounts.group, houses.accounts.at("HKSCC") & ~absence.accounts
     in_net = _evaluated(programme, houses, absence, _also(refused, cash), ())
     totals = [_group_totals(one, houses) for one in (done.calls, in_net.calls, houses.today)]
     choice = np.argmin(np.stack(totals), axis=0)

@@ -65,24 +65,20 @@ def explained(done: Evaluation, name: str) -> JointAccount:
 
 
 def _default(done: Evaluation, unit: int, tail: pl.DataFrame) -> pl.DataFrame:
-    """Return who bears the worst scenario of the joint account; nothing where there is no scenario."""
+    """Return who of the houses with a leg bears the worst scenario; nothing where there is no scenario."""
     worst = tail.sort("joint").head(1)
-    lost = [-float(worst[house][0]) if len(worst) and house in worst.columns else 0.0 for house in HOUSES]
+    held = done.joint.has_leg[unit]
+    names = [house for house, present in zip(HOUSES, held.tolist(), strict=True) if present]
+    lost = [-float(worst[house][0]) if len(worst) and house in worst.columns else 0.0 for house in names]
     loss = to_minor(np.array(lost), DECIMALS)
-    outcome = done.margin.outcome
-    shares = shared_tail(done.programme, outcome.own[unit], outcome.reduced[unit], loss)
-    amounts = {
-        "margin": outcome.reduced[unit],
-        "loss": loss,
-        **{
-            name: getattr(shares, name)[0]
-            for name in ("net", "paid", "received", "own_fund_loss", "returned")
-        },
-    }
-    table = pl.DataFrame({"house": HOUSES}).with_columns(
+    own, left = done.margin.outcome.own[unit, held], done.margin.outcome.reduced[unit, held]
+    shares = shared_tail(done.programme, own, left, loss)
+    parts = ("net", "paid", "received", "own_fund_loss", "returned")
+    amounts = {"margin": left, "loss": loss, **{name: getattr(shares, name)[0] for name in parts}}
+    table = pl.DataFrame({"house": pl.Series(names, dtype=pl.String)}).with_columns(
         money(values).alias(name) for name, values in amounts.items()
     )
-    return table.filter(pl.Series(done.joint.has_leg[unit])) if len(worst) else table.clear()
+    return table if len(worst) else table.clear()
 
 
 def _rows(done: Evaluation, unit: int) -> list[tuple[str, int]]:
