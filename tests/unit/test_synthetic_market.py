@@ -462,7 +462,9 @@ def test_a_market_maker_is_hedged_to_a_lot(market, spots, deltas):
         units = rows["underlying"].replace_strict(spots) / spots[underlying]  # of the underlying, for a fund
         delta = rows["quantity"] * rows["multiplier"] * rows["delta"].fill_null(1.0) * units
         by_future = "future" in set(rows["kind"])
-        of_share = 25 * spots["HSI"] / spots[underlying] if by_future else 50  # half a contract, or half a lot
+        of_share = (
+            25 * spots["HSI"] / spots[underlying] if by_future else 50
+        )  # half a contract, or half a lot
         lot = of_share if underlying not in {"HSI", "HHI"} else 250 * units.min()
         assert abs(delta.sum()) <= lot + 1e-6, owner
         assert delta.abs().sum() > 1_000
