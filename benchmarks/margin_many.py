@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-__all__ = ["bench_margining"]
+__all__ = ["bench_margining", "house"]
 
 SEED = 7
 PARTICIPANTS, POSITIONS = 600, 300
@@ -66,12 +66,9 @@ def pandas_market(parameters: HksccParameters) -> Market:
     )
 
 
-def measure(path: Path) -> Margining:
-    """Margin every participant with both, and require the same totals to the cent."""
-    parameters = read_rpf01(path)
-    positions = synthetic_positions(SEED, parameters, PARTICIPANTS, POSITIONS)
-    ipo_stocks = tuple(positions["instrument"].head(3))
-    house = HksccParticipant(
+def house(ipo_stocks: tuple[str, ...]) -> HksccParticipant:
+    """Return the settings of every participant."""
+    return HksccParticipant(
         portfolio_margin_floor_rate=0.032,
         margin_credit=5e6,
         hedging_instrument="2800",
@@ -82,8 +79,15 @@ def measure(path: Path) -> Margining:
         apportioned_liquid_capital=5e7,
         position_limit_addon_rate=0.25,
     )
+
+
+def measure(path: Path) -> Margining:
+    """Margin every participant with both, and require the same totals to the cent."""
+    parameters = read_rpf01(path)
+    positions = synthetic_positions(SEED, parameters, PARTICIPANTS, POSITIONS)
+    ipo_stocks = tuple(positions["instrument"].head(3))
     names = positions["participant"].unique(maintain_order=True).to_list()
-    participants = dict.fromkeys(names, house)
+    participants = dict.fromkeys(names, house(ipo_stocks))
     first = seconds(lambda: hkscc_margins(positions, parameters, participants), 1)[0]
     warm = median(seconds(lambda: hkscc_margins(positions, parameters, participants), RUNS))
     margins = hkscc_margins(positions, parameters, participants)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aggregation import bench_aggregation, bench_what_if
 from american_options import bench_american_options
+from compiled import compile_kernels
 from cross_margin import bench_cross_margin
 from european import bench_european
 from machine import describe, in_fresh_process, read_bandwidth
@@ -25,6 +26,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 def main() -> None:
     """Measure the machine, then each benchmark against it."""
     path = in_fresh_process(make_rpf01)
+    in_fresh_process(compile_kernels, path)
     spn, positional = in_fresh_process(make_spn), in_fresh_process(make_positional)
     bandwidth = in_fresh_process(read_bandwidth)
     memory = Table(
