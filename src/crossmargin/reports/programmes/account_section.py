@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from crossmargin.reports.programmes import summary
-from crossmargin.reports.programmes.figures import account_figure, tail_figure
+from crossmargin.reports.programmes.figures import account_figure, correlation_figure, tail_figure
 from crossmargin.reports.programmes.tables import PageTable, page_table
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class AccountSection:
     steps: PageTable
     tail_chart: Markup
     tail: PageTable
+    correlation_chart: Markup | None
     correlations: PageTable
     positions: PageTable
     default: PageTable
@@ -73,6 +74,7 @@ def account_section(comparison: Comparison, name: str) -> AccountSection:
         steps=page_table(f"Steps, {currency}", account.steps),
         tail_chart=tail_figure(account, currency),
         tail=_tail(account, currency),
+        correlation_chart=correlation_figure(account) if len(account.correlations) else None,
         correlations=_correlations(account),
         positions=_positions(account, currency),
         default=page_table(f"Who bears the worst of these scenarios, {currency}", account.default, LOSSES),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "account_figure",
+    "correlation_figure",
     "distribution_figures",
     "system_figure",
     "tail_figure",
@@ -170,6 +171,30 @@ def tail_figure(account: JointAccount, currency: str) -> Markup:
         name="chart-tail",
         title="Profit and loss by house in the worst scenarios of the joint account",
         description="; ".join(f"{row.label}: joint {row.number}" for row in rows),
+    )
+
+
+def correlation_figure(account: JointAccount) -> Markup:
+    """Draw the correlation of each two legs in each part of the scenarios, and as a mark the one in the worst tenth.
+
+    Pairs of which a leg always has the same result are left out.
+    """
+    known = account.correlations.drop_nulls(["correlation", "in_tail"])
+    rows = [
+        Row(
+            f"{row['house']} and {row['other']}, {row['part']}",
+            f"{row['correlation']:+.3f}, in the tail {row['in_tail']:+.3f}",
+            (Bar(0.0, row["correlation"], "saving" if row["correlation"] <= 0 else "rise"),),
+            row["in_tail"],
+        )
+        for row in known.iter_rows(named=True)
+    ]
+    return bar_chart(
+        rows,
+        (-1.0, 1.0),
+        name="chart-correlation",
+        title="Correlation of the legs of the joint account",
+        description="; ".join(f"{row.label}: {row.number}" for row in rows),
     )
 
 
