@@ -221,7 +221,7 @@ def test_every_chart_has_a_name_and_a_description(page):
         "return [...document.querySelectorAll('svg')].map(s => [s.getAttribute('role'),"
         "...s.getAttribute('aria-labelledby').split(' ').map(id => document.getElementById(id).textContent)])"
     )
-    assert len(charts) == 1 + 5 + 5 + 2
+    assert len(charts) == 1 + 5 + 5 + 3
     assert all(role == "img" and title and description for role, title, description in charts)
 
 

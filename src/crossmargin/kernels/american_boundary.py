@@ -185,7 +185,7 @@ def history_weights(
     return weights
 
 
-@njit(cache=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@njit(cache=True, fastmath={"contract", "nsz"}, error_model="numpy")
 def _next_log(
     root: float,
     level: float,
@@ -205,13 +205,17 @@ def _next_log(
     low_tail, low_density = _distribution(low)
     high_tail, high_density = _distribution(low + spread)
     above, below = low_density / spread + blend * low_tail, high_density / spread + (1.0 + blend) * high_tail
+    terms = np.empty((2, past.size))
     for k in range(past.size):
         own = spread * cosines[k]
         low = (level - past[k] + weights[2, k]) / own - 0.5 * own
         low_tail, low_density = _distribution(low)
         high_tail, high_density = _distribution(low + own)
-        above += weights[0, k] * (low_density / own + blend * low_tail)
-        below += weights[1, k] * (high_density / own + (1.0 + blend) * high_tail)
+        terms[0, k] = weights[0, k] * (low_density / own + blend * low_tail)
+        terms[1, k] = weights[1, k] * (high_density / own + (1.0 + blend) * high_tail)
+    for k in range(past.size):  # in order, as in held_premium
+        above += terms[0, k]
+        below += terms[1, k]
     return math.log(above / below) - grown
 
 
@@ -260,7 +264,7 @@ def solve_squares(
     return 0
 
 
-@njit(cache=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@njit(cache=True, fastmath={"contract", "nsz"}, error_model="numpy")
 def log_boundary(
     values: Float64[np.ndarray, "points nodes+1"], squares: Float64[np.ndarray, " nodes+1"], start: float
 ) -> Vector:
@@ -274,7 +278,7 @@ def log_boundary(
     return logs
 
 
-@njit(cache=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@njit(cache=True, fastmath={"contract", "nsz"}, error_model="numpy")
 def held_premium(
     points: Float64[np.ndarray, "3 price"],
     past: Vector,
@@ -287,14 +291,17 @@ def held_premium(
 
     ``past`` is the logarithm of the boundary at the points, ``log_spot`` that of spot over strike.
     """
-    spot, premium = math.exp(log_spot), 0.0
+    spot, terms = math.exp(log_spot), np.empty(past.size)
     for k in range(past.size):
         left = points[1, k] ** 2
         own = deviation * points[1, k]
         low = (log_spot - past[k] + (interest - income) * left) / own - 0.5 * own
         gain = interest * exp64(-interest * left) * _distribution(-low)[0]
         cost = income * spot * exp64(-income * left) * _distribution(-low - own)[0]
-        premium += points[2, k] * (gain - cost)
+        terms[k] = points[2, k] * (gain - cost)
+    premium = 0.0
+    for k in range(past.size):  # in order: the sum is no part of the loop that is vector code
+        premium += terms[k]
     return premium
 
 

@@ -191,13 +191,13 @@ def _full_europeans(
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def _place(
     sign: Real, start: Real, c: Row, log_return: Row, t: Row, inverse: Row, inside: Row, power: Row
-) -> Real:
+) -> int:
     """Fill u, clipped, and how far it was outside; return how many are near."""
     b0, b1, b2, b3 = c[BOUNDARY], c[BOUNDARY + 1], c[BOUNDARY + 2], c[BOUNDARY + 3]
     h0, h1, h2 = c[DEPTH], c[DEPTH + 1], c[DEPTH + 2]
     one = power.dtype.type(1.0)
-    limit, zero = power.dtype.type(-LEAST_POWER / TAIL_POWER), power.dtype.type(0.0)
-    near = zero
+    limit = power.dtype.type(-LEAST_POWER / TAIL_POWER)
+    near = 0  # whole numbers: their sum is the same in any order, so the loop may be vector code
     for s in range(t.size):
         x = t[s]
         boundary, depth = ((b3 * x + b2) * x + b1) * x + b0, (h2 * x + h1) * x + h0
@@ -206,7 +206,7 @@ def _place(
         inside[s] = clipped
         outside = abs(u - clipped)
         power[s] = outside
-        near += one if outside < limit else zero
+        near += outside < limit
     return near
 
 

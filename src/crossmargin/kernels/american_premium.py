@@ -249,7 +249,7 @@ def _sample(
     return True
 
 
-@njit(cache=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+@njit(cache=True, fastmath={"contract", "nsz"}, error_model="numpy")
 def _factor(
     products: Float64[np.ndarray, "columns points"],
     values: Float64[np.ndarray, " points"],

@@ -67,7 +67,9 @@ LOG_FACTOR_32, LOG_FACTOR_64 = (
     math.log2(scale * math.sqrt(2.0 / math.pi)) for scale in (float(MILLS_SCALE_32), MILLS_SCALE_64)
 )
 # No approximate reciprocals: processors differ in them, and they are no faster here.
-FAST = {"nnan", "ninf", "nsz", "contract", "reassoc"}
+# No reassociation: a loop may be compiled where it stands and again inside its caller, differently, and which of
+# the two runs depends on whether it was compiled now or loaded; results would differ in the last bits.
+FAST = {"nnan", "ninf", "nsz", "contract"}
 
 
 class PairGroups(NamedTuple):
