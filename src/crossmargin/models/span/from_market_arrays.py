@@ -38,7 +38,10 @@ one is about to be exercised and its delta has a kink.
 """
 
 DECIMALS: Final = 8
-"""Of losses, in currency, and of deltas: hides the last bits in which two machines may differ."""
+"""Of deltas and volatilities: hides the last bits in which two machines, or two Pythons, may differ."""
+
+LOSS_DECIMALS: Final = 6
+"""Of losses, in currency: a contract's value is up to 1e6, and its last bits reach 1e-8."""
 
 
 def points_of(rules: MarketSpanRules) -> pl.DataFrame:
@@ -168,7 +171,7 @@ def series_arrays(
     losses[rows] = 0.0 - gained[:, :SCENARIO_COUNT] * points["weight"].to_numpy()
     unit = (ranges * sizes * table["price_now"].fill_null(0.0).to_numpy())[rows]
     deltas[rows] = _composite(gained[:, SCENARIO_COUNT:], unit)
-    return np.round(losses, DECIMALS) + 0.0, np.round(deltas, DECIMALS) + 0.0
+    return np.round(losses, LOSS_DECIMALS) + 0.0, np.round(deltas, DECIMALS) + 0.0
 
 
 def _composite(

@@ -56,10 +56,10 @@ def series_of(
         (unit / pl.col("delta_value")).alias("delta_scaling"),
         pl.col("multiplier").alias("contract_size"),
         pl.col("mark").alias("price"),
-        pl.col("volatility").alias("implied_volatility"),
+        pl.col("volatility").round(DECIMALS).alias("implied_volatility"),
         (pl.col("price_scan_range") * price).alias("price_scan_range"),
         pl.when(option)
-        .then(pl.col("volatility_scan_range") * pl.col("volatility"))
+        .then((pl.col("volatility_scan_range") * pl.col("volatility")).round(DECIMALS))
         .alias("volatility_scan_range"),
         pl.when("derivative").then(pl.col("days") / DAYS_A_YEAR).alias("years_to_expiry"),
     )
