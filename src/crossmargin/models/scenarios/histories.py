@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -88,6 +88,25 @@ class Histories:
         """1 for factors whose moves multiply over days (simple returns), 0 for those whose moves add up."""
         simple = self.rules.returns == "simple"
         return np.array([float(simple and factor.kind != "rate") for factor in self.factors])
+
+    def until(self, day: date) -> Histories:
+        """Return what was known on a day, cut out of what is known now.
+
+        The same as histories made on that day, but for judgements that look back: a run of unchanged prices is
+        known to its end, levels are adjusted back from the last one of all, series that ended since are missing,
+        and findings are those of the whole.
+
+        Raises
+        ------
+        InputError
+            If the day is before the first one.
+        """
+        known = int(np.searchsorted(self.days, np.datetime64(require_date(day, "day"), "D"), side="right"))
+        if not known:
+            rule = f"a day from {self.days[0]}, the first of the histories"
+            raise InputError([BadRecord(file="histories", line=0, field="day", value=str(day), rule=rule)])
+        arrays = ("days", "levels", "returns", "valid", "proxied", "stale")
+        return replace(self, as_of=day, **{name: getattr(self, name)[:known] for name in arrays})
 
     @cached_property
     def content_hash(self) -> str:

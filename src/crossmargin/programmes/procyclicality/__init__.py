@@ -1,0 +1,1 @@
+"""How margins of a programme, and what it saves, move with the market."""

@@ -1,0 +1,1 @@
+"""Backtests, stress tests and procyclicality as tables, pages and disclosure rows."""
