@@ -70,6 +70,10 @@ class InputError(CrossMarginError):
         heading = f"{count:,} bad record{'s' if count > 1 else ''}"
         super().__init__("\n".join([heading, *(f"  {record}" for record in self.records)]))
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[tuple[BadRecord, ...]]]:
+        """Pickle the records, not the text: errors come back from other processes."""
+        return type(self), (self.records,)
+
 
 class RangeError(CrossMarginError):
     """A number is too large for the integers in which results are published."""

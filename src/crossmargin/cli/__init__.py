@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App, CycloptsError
 
 from crossmargin._version import __version__
-from crossmargin.cli import compare, engine, houses, rpf01, samples
+from crossmargin.cli import backtest, compare, engine, houses, rpf01, samples
 from crossmargin.errors import CrossMarginError
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ EXIT_INPUT, EXIT_USAGE = 1, 2
 app = App(name="crossmargin", version=__version__, help="Clearing-house margin for Hong Kong.")
 app.command(compare.compare)
 app.command(compare.demo)
+app.command(backtest.backtest)
+app.command(backtest.procyclicality)
 app.command(houses.hkscc)
 app.command(houses.span)
 app.command(engine.app)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from crossmargin.cli.pipeline import last_day, load_market
-from crossmargin.cli.places import require_places
+from crossmargin.cli.places import require_report_folder
 from crossmargin.cli.progress import progress_bar
 from crossmargin.cli.shared import all_read, deliver, printed, solver_output_to_error
 from crossmargin.errors import BadRecord, InputError
@@ -65,7 +65,7 @@ def compare(
         rule = "a market folder, or --example"
         raise InputError([BadRecord(file="--market", line=0, field="", value="", rule=rule)])
     programmes = _programmes(programme)
-    _require_places(market, out)
+    require_report_folder(market, out)
     with progress_bar(_stages(programmes)) as note:
         note("read market")
         loaded = _sample() if market is None else load_market(market)
@@ -98,7 +98,7 @@ def demo(
     from crossmargin.models.synthetic_market.market import synthetic_market  # noqa: PLC0415
 
     programmes = _programmes(None)
-    _require_places(None, out)
+    require_report_folder(None, out)
     with progress_bar(_stages(programmes) + 1) as note:
         note("invent the market")
         market = synthetic_market(seed=seed, size=size)
@@ -123,14 +123,6 @@ def _programmes(paths: list[Path] | None) -> tuple[Programme, ...]:
     read: list[Programme] = all_read(*(lambda path=path: read_programme(path) for path in paths))
     require_names(read)
     return tuple(read)
-
-
-def _require_places(market: Path | None, out: Path | None) -> None:
-    if out is not None and any(one.exists() and not one.is_dir() for one in (out, *out.parents)):
-        rule = "a folder, or nothing yet, in one"
-        raise InputError([BadRecord(file="--out", line=0, field="", value=str(out), rule=rule)])
-    if market is not None:
-        require_places(market, {"--out": out if out is None else out / "report.html"}, out)
 
 
 def _stages(programmes: tuple[Programme, ...]) -> int:

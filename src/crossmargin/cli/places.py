@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["CUBE", "SCENARIOS", "require_places"]
+__all__ = ["CUBE", "SCENARIOS", "require_places", "require_report_folder"]
 
 SCENARIOS, CUBE = "scenarios.set", "cube"
 """What stands in a folder that ``scenarios build`` wrote."""
@@ -47,6 +47,21 @@ def require_places(market: Path, files: Mapping[str, Path | None], folder: Path 
         raise InputError(
             BadRecord(file=flag, line=0, field="", value=str(path), rule=rule) for flag, path, rule in bad
         )
+
+
+def require_report_folder(market: Path | None, out: Path | None) -> None:
+    """Refuse a folder for a report that cannot be made, or that is in the market folder.
+
+    Raises
+    ------
+    InputError
+        If it is such a place.
+    """
+    if out is not None and any(one.exists() and not one.is_dir() for one in (out, *out.parents)):
+        rule = "a folder, or nothing yet, in one"
+        raise InputError([BadRecord(file="--out", line=0, field="", value=str(out), rule=rule)])
+    if market is not None:
+        require_places(market, {"--out": out if out is None else out / "report.html"}, out)
 
 
 def _folder_rules(folder: Path) -> Iterator[str]:

@@ -12,8 +12,8 @@ __all__ = ["progress_bar"]
 
 
 @contextmanager
-def progress_bar(stages: int) -> Iterator[Callable[[str], None]]:
-    """Show a bar over so many stages; yield what is told the name of each stage as it begins.
+def progress_bar(stages: int | None) -> Iterator[Callable[[str], None]]:
+    """Show a bar over so many stages, or without an end; yield what is told the name of each stage as it begins.
 
     Where standard error is no terminal, nothing moves: the bar is written once, when all is done.
     """

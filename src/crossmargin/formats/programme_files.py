@@ -25,7 +25,7 @@ from crossmargin.programmes.programme import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DESIGNS", "designs", "programme_of_table", "read_programme"]
+__all__ = ["DESIGNS", "chosen_programme", "designs", "programme_of_table", "read_programme"]
 
 DESIGNS: Final = ("silo", "hkcc-seoch-linked", "three-linked", "one-pot", "merged")
 """The designs that are compared unless others are asked for, in the order of the steps between them."""
@@ -94,3 +94,24 @@ def designs() -> tuple[Programme, ...]:
     folder = resources.files("crossmargin.parameters").joinpath("programmes")
     with resources.as_file(folder) as path:
         return tuple(read_programme(path / f"{name}.toml") for name in DESIGNS)
+
+
+def chosen_programme(chosen: str) -> Programme:
+    """Return a programme by the name of a design that ships with the package, or from a TOML file.
+
+    Parameters
+    ----------
+    chosen : str
+        One of ``DESIGNS``, or the path of a file, which ends in ".toml".
+
+    Raises
+    ------
+    InputError
+        If it is neither, and as ``read_programme``.
+    """
+    if chosen in DESIGNS:
+        return designs()[DESIGNS.index(chosen)]
+    if not chosen.endswith(".toml"):
+        rule = f"a TOML file, or one of {', '.join(DESIGNS)}"
+        raise InputError([BadRecord(file="--programme", line=0, field="", value=chosen, rule=rule)])
+    return read_programme(chosen)

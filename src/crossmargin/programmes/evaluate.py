@@ -109,7 +109,7 @@ def evaluate(
         houses=houses_frame(done.joint, today, done.calls),
         steps=_steps(done),
         risen=_risen(done),
-        provenance=_provenance(programme, houses),
+        provenance=provenance_of(programme, houses),
         explain=lambda name: explained(done, name),
         missing=tuple(missing),
     )
@@ -249,9 +249,10 @@ def _risen(done: Evaluation) -> pl.DataFrame:
     )
 
 
-def _provenance(programme: Programme, houses: Houses) -> Provenance:
+def provenance_of(programme: Programme, houses: Houses, method: str = METHOD) -> Provenance:
+    """Return what it takes to make a result of a programme on houses again."""
     return Provenance(
-        method=METHOD,
+        method=method,
         as_of=houses.as_of,
         parameter_sets=houses.parameter_sets,
         settings=(*_described(programme, ""), *houses.described()),

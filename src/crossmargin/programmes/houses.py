@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from crossmargin.core.columns import require_within
 from crossmargin.errors import BadRecord, InputError
@@ -120,6 +120,8 @@ class Houses:
         PRiME, of HKCC and SEOCH; None where the market has no future and no option.
     look_through : LookThrough
         What instruments have in common.
+    deltas : ndarray of float64, shape (instruments,)
+        Cash delta of one unit of each instrument of the snapshot.
     scenarios : ScenarioSettings
         Parts and rules of every scenario set.
     settings : HouseSettings
@@ -135,6 +137,7 @@ class Houses:
     hkscc: HksccHouse | None
     prime: PrimeHouse | None
     look_through: LookThrough
+    deltas: Float64[np.ndarray, " instruments"]
     scenarios: ScenarioSettings
     settings: HouseSettings
     findings: pl.DataFrame
@@ -269,9 +272,9 @@ class Houses:
         """Return HKSCC's market risk of what its participants hold outside joint accounts, netted by participant."""
         if not self.accounts.at("HKSCC").any():
             return np.zeros(len(self.accounts.participants), np.int64)
-        return self.hkscc_risk(self._by_participant(rest), self.accounts.participants)
+        return self.hkscc_risk(self.by_participant(rest), self.accounts.participants)
 
-    def _by_participant(self, books: Books) -> Books:
+    def by_participant(self, books: Books) -> Books:
         """Return what each participant holds at HKSCC; the house knows no gross basis."""
         owner = np.where(self.accounts.at("HKSCC"), self.accounts.participant, -1)
         netted = books.regrouped(owner, len(self.accounts.participants))
@@ -282,7 +285,7 @@ class Houses:
         """HKSCC's margin of every participant today; None where nobody has an account there."""
         if self.hkscc is None or not self.accounts.at("HKSCC").any():
             return None
-        return self.hkscc.participants(self._by_participant(self.accounts.books), self.accounts.participants)
+        return self.hkscc.participants(self.by_participant(self.accounts.books), self.accounts.participants)
 
     @cached_property
     def hkscc_risk_today(self) -> Int64[np.ndarray, " participants"]:

@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from crossmargin.models.revaluation.snapshot import Snapshot
     from crossmargin.models.scenarios.histories import Histories
     from crossmargin.models.scenarios.scenario_set import ScenarioSet
+    from crossmargin.programmes.accounts import ClearingAccounts
+    from crossmargin.programmes.look_through import LookThrough
 
-__all__ = ["OPENING_STAGES", "default_scenarios", "house_participant", "open_houses"]
+__all__ = ["OPENING_STAGES", "default_scenarios", "house_participant", "open_houses", "reopen"]
 
 OPENING_STAGES: Final = 5
 """Stages that ``open_houses`` notes."""
@@ -86,26 +88,36 @@ def open_houses(
     scenarios = settings.scenarios or default_scenarios(market, as_of)
     histories = make_histories(market, as_of, scenarios.rules)
     opening = _Opening(market, snapshot, histories, scenarios, settings)
-    note("HKSCC's model")
     deltas = cash_deltas(snapshot)
-    hkscc = opening.hkscc(deltas)
-    note("PRiME's model")
-    prime = opening.prime()
-    houses = Houses(
-        market=market,
-        snapshot=snapshot,
-        accounts=accounts,
-        histories=histories,
-        hkscc=hkscc,
-        prime=prime,
-        look_through=make_look_through(snapshot, market.weights_on(as_of), deltas),
-        scenarios=scenarios,
-        settings=settings,
-        findings=_findings(histories, snapshot.findings if prime is None else prime.span.findings),
-    )
+    look_through = make_look_through(snapshot, market.weights_on(as_of), deltas)
+    houses = opening.houses(accounts, look_through, deltas, note)
     note("margins of today")
     _ = houses.today
     return houses
+
+
+def reopen(houses: Houses, histories: Histories) -> Houses:
+    """Return houses with the same positions and marks, whose models know other histories.
+
+    Parameters
+    ----------
+    houses : Houses
+        Open on a day.
+    histories : Histories
+        As of that day, though they may end before it: what was known on a day of the past, for a backtest of
+        today's positions.
+
+    Raises
+    ------
+    InputError
+        If the histories are of another day, or too short for a part of the scenarios.
+    """
+    if histories.as_of != houses.as_of:
+        rule = f"histories as of {houses.as_of}, the day of the marks"
+        value = str(histories.as_of)
+        raise InputError([BadRecord(file="histories", line=0, field="as_of", value=value, rule=rule)])
+    opening = _Opening(houses.market, houses.snapshot, histories, houses.scenarios, houses.settings)
+    return opening.houses(houses.accounts, houses.look_through, houses.deltas)
 
 
 def default_scenarios(market: Market, as_of: date) -> ScenarioSettings:
@@ -126,6 +138,33 @@ class _Opening:
     def over(self, days: int) -> ScenarioSet:
         """Return the scenarios over a horizon."""
         return scenarios_from_histories(self.histories, replace(self.scenarios, horizon_days=days))
+
+    def houses(
+        self,
+        accounts: ClearingAccounts,
+        look_through: LookThrough,
+        deltas: Float64[np.ndarray, " instruments"],
+        note: Callable[[str], None] = lambda _: None,
+    ) -> Houses:
+        """Return the houses with their models."""
+        note("HKSCC's model")
+        hkscc = self.hkscc(deltas)
+        note("PRiME's model")
+        prime = self.prime()
+        others = self.snapshot.findings if prime is None else prime.span.findings
+        return Houses(
+            market=self.market,
+            snapshot=self.snapshot,
+            accounts=accounts,
+            histories=self.histories,
+            hkscc=hkscc,
+            prime=prime,
+            look_through=look_through,
+            deltas=deltas,
+            scenarios=self.scenarios,
+            settings=self.settings,
+            findings=_findings(self.histories, others),
+        )
 
     def hkscc(self, deltas: Float64[np.ndarray, " instruments"]) -> HksccHouse | None:
         """Return HKSCC's model; None where the market has no instrument of the house."""
