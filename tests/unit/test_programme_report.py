@@ -24,13 +24,13 @@ from crossmargin.errors import InputError, RangeError
 from crossmargin.models.market import HOUSES
 from crossmargin.programmes.outcome import BINDINGS
 from crossmargin.programmes.programme import Programme
+from crossmargin.reports.amounts import full_amount, millions, percent
+from crossmargin.reports.charts import Bar, Row, bar_chart, waterfall
 from crossmargin.reports.programmes import summary
-from crossmargin.reports.programmes.amounts import full_amount, millions, percent
-from crossmargin.reports.programmes.charts import Bar, Row, bar_chart, waterfall
 from crossmargin.reports.programmes.documents import comparison_document, write_report
 from crossmargin.reports.programmes.page import comparison_page
-from crossmargin.reports.programmes.tables import page_table
 from crossmargin.reports.programmes.terminal import comparison_report, joint_account_report
+from crossmargin.reports.tables import page_table
 from crossmargin.reports.terminal import money
 
 HOSTILE = "<script>alert(1)</script> & \"quoted\" 'name' {{ 7 * 7 }}"

@@ -7,7 +7,7 @@ from math import factorial
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from crossmargin.programmes.proportions import at_least, leftover_units, pro_rata, require_exact
+from crossmargin.core.proportions import at_least, leftover_units, pro_rata, require_exact
 
 __all__ = ["attributed", "capped", "euler_sigma", "fitted", "marginal", "shapley"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int64
 
+from crossmargin.core.apportionment import apportioned
 from crossmargin.models.market import HOUSES
-from crossmargin.programmes.apportionment import apportioned
 from crossmargin.programmes.eligibility import HOUSE_COUNT
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from crossmargin.core.apportionment import apportioned
+from crossmargin.core.proportions import pro_rata
 from crossmargin.core.rounding import toward_zero
 from crossmargin.models.market import HOUSES
-from crossmargin.programmes.apportionment import apportioned
 from crossmargin.programmes.attribution import shapley
 from crossmargin.programmes.books import joined_books
 from crossmargin.programmes.eligibility import HOUSE_COUNT
@@ -19,7 +20,6 @@ from crossmargin.programmes.joint.tails import joint_tails
 from crossmargin.programmes.limits import BINDING
 from crossmargin.programmes.one_pot import combined, one_pot
 from crossmargin.programmes.outcome import Outcome
-from crossmargin.programmes.proportions import pro_rata
 from crossmargin.programmes.spread_credit import spread_credit
 from crossmargin.programmes.transferred import transferred
 from crossmargin.programmes.two_pot import two_pot_lesser

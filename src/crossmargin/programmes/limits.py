@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from jaxtyping import Bool, Float64, Int8, Int64
 
+from crossmargin.core.proportions import at_least, at_most
 from crossmargin.programmes.outcome import BINDINGS
-from crossmargin.programmes.proportions import at_least, at_most
 
 if TYPE_CHECKING:
     from crossmargin.programmes.programme import Saving

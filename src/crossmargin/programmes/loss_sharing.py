@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int64
 
-from crossmargin.programmes.proportions import pro_rata
+from crossmargin.core.proportions import pro_rata
 
 if TYPE_CHECKING:
     from crossmargin.programmes.programme import Default

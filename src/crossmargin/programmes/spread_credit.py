@@ -16,12 +16,12 @@ import polars as pl
 from jaxtyping import Bool, Float64, Int64
 
 from crossmargin.core.amounts import exact_decimals
+from crossmargin.core.proportions import pro_rata
 from crossmargin.core.rounding import to_minor, toward_zero
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.programmes.limits import BINDING, limited
 from crossmargin.programmes.look_through import DERIVATIVE, PAIRS, SMALLEST_MATCH
 from crossmargin.programmes.outcome import Outcome
-from crossmargin.programmes.proportions import pro_rata
 
 if TYPE_CHECKING:
     from crossmargin.programmes.books import Books

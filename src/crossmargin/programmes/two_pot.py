@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Int8, Int64
 
+from crossmargin.core.proportions import at_least, proportion
 from crossmargin.programmes.limits import BINDING, capped_saving, savings_found, several_legs
 from crossmargin.programmes.outcome import Outcome
-from crossmargin.programmes.proportions import at_least, proportion
 
 if TYPE_CHECKING:
     from crossmargin.programmes.programme import Saving

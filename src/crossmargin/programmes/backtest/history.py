@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Gains: TypeAlias = dict[int, Realised]
     """Of one day, by horizon."""
 
-__all__ = ["PORTFOLIOS", "BacktestInputs", "first_day", "margin_history", "test_places"]
+__all__ = ["PORTFOLIOS", "BacktestInputs", "backtest_places", "first_day", "margin_history"]
 
 PORTFOLIOS: Final = ("static", "as they were")
 HOUSE_NAMES: Final = (*HOUSES, None)
@@ -121,7 +121,7 @@ def first_day(histories: Histories, inputs: BacktestInputs) -> date:
     return day
 
 
-def test_places(
+def backtest_places(
     histories: Histories, first: date, last: date, every: int, horizon_days: int
 ) -> Int64[np.ndarray, " days"]:
     """Return the rows of the histories on which margins are tested: from a day to a day, every so many trading days.

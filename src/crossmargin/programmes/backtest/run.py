@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from crossmargin.core.columns import require_within
-from crossmargin.programmes.backtest.history import first_day, margin_history, test_places
+from crossmargin.programmes.backtest.history import backtest_places, first_day, margin_history
 from crossmargin.programmes.backtest.judged import coverage_frame, pooled_frame
 from crossmargin.programmes.backtest.result import BacktestResult
 from crossmargin.programmes.backtest.sensitivity import SENSITIVITY_SCHEMA, sensitivity_frame
@@ -87,7 +87,7 @@ def run_backtest(
     histories = inputs.histories()
     first = settings.first or first_day(histories, inputs)
     last = settings.last or inputs.as_of
-    places = test_places(histories, first, last, settings.every, inputs.longest)
+    places = backtest_places(histories, first, last, settings.every, inputs.longest)
     days = tuple(histories.days[places].tolist())
     history = margin_history(inputs, places, jobs=jobs, note=note)
     note("judge")

@@ -11,7 +11,7 @@ import polars as pl
 from crossmargin.core.columns import require_within
 from crossmargin.core.rounding import to_minor
 from crossmargin.models.market import HOUSES
-from crossmargin.programmes.backtest.history import first_day, test_places
+from crossmargin.programmes.backtest.history import first_day, backtest_places
 from crossmargin.programmes.backtest.processes import in_processes
 from crossmargin.programmes.evaluate import evaluation, provenance_of
 from crossmargin.programmes.frames import money
@@ -118,7 +118,7 @@ def _places(
     histories: Histories, inputs: BacktestInputs, settings: ProcyclicalitySettings
 ) -> Int64[np.ndarray, " days"]:
     first = settings.first or first_day(histories, inputs)
-    return test_places(histories, first, settings.last or inputs.as_of, settings.every, 0)
+    return backtest_places(histories, first, settings.last or inputs.as_of, settings.every, 0)
 
 
 def _with(inputs: BacktestInputs, tool: str) -> BacktestInputs:

@@ -1,0 +1,145 @@
+"""Stress losses over margin: unit by unit, added up by group of participants and house."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from crossmargin.core.proportions import require_exact
+from crossmargin.core.rounding import to_minor
+from crossmargin.programmes.loss_sharing import shared_losses
+
+if TYPE_CHECKING:
+    from crossmargin.programmes.programme import Default
+    from crossmargin.programmes.stress.units import LossUnits
+
+__all__ = ["StressLosses", "stress_losses"]
+
+DECIMALS: Final = 2
+LEAST: Final = -(2**52)
+"""Gap of a house where nobody holds anything."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StressLosses:
+    """Losses of each group in each scenario; hundredths. One house where merged, else as in ``HOUSES``.
+
+    ``owed`` − ``usable`` − ``received`` = ``over``, in each cell.
+
+    Parameters
+    ----------
+    loss : ndarray of int64, shape (scenarios, groups, houses)
+        Of all positions, gains negative.
+    margin : ndarray of int64, shape (groups, houses)
+        What covers it, in all.
+    owed : ndarray of int64, shape (scenarios, groups, houses)
+        Losses of the units that lose, and what units pay other houses under a guarantee.
+    usable : ndarray of int64, shape (scenarios, groups, houses)
+        What of margin and gains pays for that: each unit's pays its own.
+    paid, received : ndarray of int64, shape (scenarios, groups, houses)
+        To and from other houses under a guarantee; 0 without one.
+    over : ndarray of int64, shape (scenarios, groups, houses)
+        What is left of the losses, at least 0: what falls on default resources.
+    over_participants : ndarray of int64, shape (scenarios, participants, houses)
+        The same by (first) participant of each unit.
+    gap : ndarray of int64, shape (scenarios, houses)
+        Largest loss less margin of any unit's leg, without a guarantee; below 0 where all keep within their margin.
+    """
+
+    loss: Int64[np.ndarray, "scenarios groups houses"]
+    margin: Int64[np.ndarray, "groups houses"]
+    owed: Int64[np.ndarray, "scenarios groups houses"]
+    usable: Int64[np.ndarray, "scenarios groups houses"]
+    paid: Int64[np.ndarray, "scenarios groups houses"]
+    received: Int64[np.ndarray, "scenarios groups houses"]
+    over: Int64[np.ndarray, "scenarios groups houses"]
+    over_participants: Int64[np.ndarray, "scenarios participants houses"]
+    gap: Int64[np.ndarray, "scenarios houses"]
+
+
+def stress_losses(
+    units: LossUnits,
+    pnl: Float64[np.ndarray, "scenarios instruments"],
+    groups: int,
+    participants: int,
+    *,
+    merged: bool = False,
+    guarantee: Default | None = None,
+) -> StressLosses:
+    """Return losses and what falls on default resources.
+
+    Parameters
+    ----------
+    units : LossUnits
+        Of the arrangement.
+    pnl : ndarray of float64, shape (scenarios, instruments)
+        Profit and loss of one long unit of each instrument.
+    groups, participants : int
+        How many there are.
+    merged : bool
+        One house: a unit's legs net, and its margin is one.
+    guarantee : Default, optional
+        How the houses share losses of what they margin together (cross_margining §3.8); unless given, each house alone.
+
+    Raises
+    ------
+    RangeError
+        If an amount is not below ``AMOUNT_LIMIT``.
+    """
+    margin, held = units.margin, units.held
+    if merged:
+        margin, held = margin.sum(axis=1, keepdims=True), np.asarray(held.any(axis=1, keepdims=True))
+    by_group: list[list[Int64[np.ndarray, "groups houses"]]] = []
+    by_participant, gaps = [], []
+    for of_one in pnl:
+        loss = to_minor(-units.pnl(of_one), DECIMALS)
+        loss = loss.sum(axis=1, keepdims=True) if merged else loss
+        require_exact(loss, margin)
+        paid, received = _shared(units, margin, loss, guarantee)
+        owed = np.maximum(loss, 0) + paid
+        usable = np.minimum(margin + np.maximum(-loss, 0), owed)
+        over = owed - usable - received
+        by_group.append(
+            [_added(part, units.group, groups) for part in (loss, owed, usable, paid, received, over)]
+        )
+        by_participant.append(_added(over, units.participant, participants))
+        gaps.append(np.where(held, loss - margin, LEAST).max(axis=0, initial=LEAST))
+    added = (np.stack(parts) for parts in zip(*by_group, strict=True))
+    loss, owed, usable, paid, received, over = added
+    return StressLosses(
+        loss=loss,
+        margin=_added(margin, units.group, groups),
+        owed=owed,
+        usable=usable,
+        paid=paid,
+        received=received,
+        over=over,
+        over_participants=np.stack(by_participant),
+        gap=np.stack(gaps),
+    )
+
+
+def _shared(
+    units: LossUnits,
+    margin: Int64[np.ndarray, "units houses"],
+    loss: Int64[np.ndarray, "units houses"],
+    guarantee: Default | None,
+) -> tuple[Int64[np.ndarray, "units houses"], Int64[np.ndarray, "units houses"]]:
+    """Return what each leg of units that are margined together pays and receives; 0 of the others."""
+    paid, received = np.zeros_like(loss), np.zeros_like(loss)
+    at = np.flatnonzero(units.joint)
+    if guarantee is not None and at.size:
+        shares = shared_losses(units.stand_alone[at], margin[at], loss[at], guarantee)
+        paid[at], received[at] = shares.paid, shares.received
+    return paid, received
+
+
+def _added(
+    amounts: Int64[np.ndarray, "units houses"], owner: Int64[np.ndarray, " units"], count: int
+) -> Int64[np.ndarray, "owners houses"]:
+    total = np.zeros((count, amounts.shape[1]), np.int64)
+    np.add.at(total, owner, amounts)
+    return total
