@@ -1,7 +1,8 @@
 """Coverage tests against worked numbers, to their last printed digit, and against SciPy.
 
 The numbers are the T4, T5 and T6 vectors of the cross-margining reference, calculated there from the
-papers' formulas; each is printed with four decimals, so half of the last is the tolerance.
+papers' formulas; each is printed with four decimals, so half of the last is the tolerance. Fixed thresholds of
+Z2 are those that Acerbi and Szekely print.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pytest
 from scipy import special, stats
 
 from crossmargin import InputError
+from crossmargin.validation.backtest import backtest
 from crossmargin.validation.coverage import (
     ZONES,
     Transitions,
@@ -23,6 +25,7 @@ from crossmargin.validation.coverage import (
     traffic_light,
     transitions,
 )
+from crossmargin.validation.expected_shortfall_tests import critical_values
 
 LAST_DIGIT = 0.5e-4
 
@@ -142,6 +145,78 @@ def test_traffic_light_of_250_days_is_the_basel_table():
     """Basel Committee 1996, table 2: green to 4 exceptions, yellow from 5 to 9, red from 10."""
     zones = [ZONES[zone] for zone in traffic_light(np.arange(12), 250, 0.01)]
     assert zones == ["green"] * 5 + ["yellow"] * 5 + ["red"] * 2
+
+
+def days_of(counts, days):
+    """Return gains with so many exceedances of a margin of 1, by series, spread over the days."""
+    gain = np.zeros((days, len(counts)))
+    for series, count in enumerate(counts):
+        gain[np.linspace(1, days - 1, count).astype(int), series] = -2.0
+    return gain
+
+
+def test_t4_from_margins_and_gains():
+    """The same numbers through the backtest, with coverage as PQD 6.5.3 has it."""
+    printed = {0: 5.0252, 1: 1.1765, 2: 0.1084, 3: 0.0949, 4: 0.7691, 5: 1.9568, 7: 5.4970, 10: 12.9555}
+    gain = days_of([*printed], 250)
+    found = backtest(np.ones_like(gain), gain, confidence=0.99, horizon_days=1)
+    np.testing.assert_array_equal(found.exceedances, [*printed])
+    np.testing.assert_allclose(found.kupiec.statistic, [*printed.values()], rtol=0, atol=LAST_DIGIT)
+    np.testing.assert_allclose(found.coverage, 1 - np.array([*printed]) / 250, rtol=1e-15)
+    assert [ZONES[zone] for zone in found.zone] == ["green"] * 5 + ["yellow"] * 2 + ["red"]
+
+
+@pytest.mark.parametrize("row", [(241, 4, 4, 0), (239, 4, 4, 2), (243, 2, 2, 2)])
+def test_t5_from_margins_and_gains(row):
+    """Days with exactly these transitions, begun without an exceedance: runs of exceedances among quiet days.
+
+    As many transitions lead in as out, so each run stands between quiet days.
+    """
+    n00, n01, n10, n11 = row
+    assert n01 == n10
+    days = [0] + [1] * (1 + n11) + [0] + [1, 0] * (n01 - 1) + [0] * n00
+    gain = np.where(np.array(days)[:, None] == 1, -2.0, 0.0)
+    found = backtest(np.ones_like(gain), gain, confidence=0.99, horizon_days=1)
+    printed = {(241, 4, 4, 0): 0.1306, (239, 4, 4, 2): 8.1365, (243, 2, 2, 2): 12.2234}[row]
+    assert found.independence.statistic[0] == pytest.approx(printed, abs=LAST_DIGIT)
+    exceedances, observations = np.array([n01 + n11]), np.array([sum(row)])
+    frequency = kupiec_pof(exceedances, observations, 0.01).statistic[0]
+    conditional = found.conditional.statistic[0]
+    assert conditional == pytest.approx(frequency + found.independence.statistic[0], rel=1e-12)
+    assert found.conditional.p_value[0] == pytest.approx(stats.chi2.sf(conditional, 2), rel=1e-9)
+
+
+@pytest.mark.parametrize("exceedances", [1, 4, 5, 9, 10])
+def test_zones_start_where_scipys_binomial_test_says(exceedances):
+    """By another route: P(X ≤ x) is 1 less the one-sided p-value of one exceedance more."""
+    above = stats.binomtest(exceedances + 1, 250, 0.01, alternative="greater").pvalue
+    found = binomial_cdf(np.array(exceedances), 250, 0.01)
+    assert found == pytest.approx(1 - above, abs=1e-12)
+    zone = int(traffic_light(np.array([exceedances]), 250, 0.01)[0])
+    assert zone == int(1 - above >= 0.95) + int(1 - above >= 0.9999)
+
+
+def test_the_critical_value_of_one_degree_of_freedom():
+    assert stats.chi2.isf(0.05, 1) == pytest.approx(3.841, abs=0.5e-3)
+    below, above = (kupiec_pof(np.array([x]), np.array([1000]), 0.01) for x in (16, 17))
+    assert below.statistic[0] < 3.841 < above.statistic[0]
+    assert below.p_value[0] > 0.05 > above.p_value[0]
+
+
+@pytest.mark.parametrize(
+    ("degrees", "level", "draws", "printed", "tolerance"),
+    [
+        # 5%: errors of the simulated quantile are 0.004 and less, so the two printed digits decide
+        (None, 0.05, 100_000, -0.70, 0.015),
+        (100.0, 0.05, 100_000, -0.70, 0.015),
+        # 0.01%: the twentieth smallest of 200,000, off by about 0.04; one digit is printed
+        (None, 0.0001, 200_000, -1.8, 0.05 + 0.1),
+    ],
+)
+def test_z2_thresholds_of_acerbi_and_szekely(degrees, level, draws, printed, tolerance):
+    """Fixed thresholds at a tail of 2.5% and 250 days: −0.70 at 5% and −1.8 at 0.01%."""
+    found = critical_values(0.025, 250, level, draws=draws, seed=20_141_201, degrees_of_freedom=degrees)
+    assert found[1] == pytest.approx(printed, abs=tolerance)
 
 
 def test_counts_out_of_range_are_all_named():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int8, Int64
@@ -23,6 +23,7 @@ __all__ = [
     "christoffersen_coverage",
     "christoffersen_independence",
     "kupiec_pof",
+    "likelihood_ratio_test",
     "traffic_light",
     "transitions",
 ]
@@ -70,11 +71,29 @@ class Transitions:
         _refuse([bad for name in names for bad in _below(getattr(self, name), 0, name)])
 
 
-def transitions(exceeded: Bool[np.ndarray, " dates *accounts"]) -> Transitions:
-    """Count transitions from one date to the next, by account."""
-    before, after = exceeded[:-1], exceeded[1:]
-    pairs = {"n00": ~before & ~after, "n01": ~before & after, "n10": before & ~after, "n11": before & after}
-    return Transitions(**{name: np.asarray(pair.sum(axis=0, dtype=np.int64)) for name, pair in pairs.items()})
+def transitions(
+    exceeded: Bool[np.ndarray, " dates *accounts"],
+    held: Bool[np.ndarray, " dates *accounts"] | None = None,
+    lag: int = 1,
+) -> Transitions:
+    """Count transitions from one date to the next, or to a later one, by account.
+
+    Parameters
+    ----------
+    exceeded : ndarray of bool
+        Dates with an exceedance.
+    held : ndarray of bool, optional
+        Dates on which there was something to exceed; a pair counts if both its dates are. All without it.
+    lag : int
+        Rows from the first date of a pair to its second, at least 1.
+    """
+    pairs = max(len(exceeded) - lag, 0)
+    both = True if held is None else held[:pairs] & held[lag:]
+    before, after = exceeded[:pairs], exceeded[lag:]
+    found = {"n00": ~before & ~after, "n01": ~before & after, "n10": before & ~after, "n11": before & after}
+    return Transitions(
+        **{name: np.asarray((pair & both).sum(axis=0, dtype=np.int64)) for name, pair in found.items()}
+    )
 
 
 def kupiec_pof(
@@ -102,7 +121,7 @@ def kupiec_pof(
     _require_counts(exceedances, observations, probability)
     held = observations - exceedances
     expected = exceedances * math.log(probability) + held * math.log1p(-probability)
-    return _one_degree(2.0 * (_log_likelihood(held, exceedances) - expected))
+    return likelihood_ratio_test(2.0 * (_log_likelihood(held, exceedances) - expected), degrees=1)
 
 
 def christoffersen_independence(counts: Transitions) -> CoverageTest:
@@ -112,7 +131,7 @@ def christoffersen_independence(counts: Transitions) -> CoverageTest:
     """
     apart = _log_likelihood(counts.n00, counts.n01) + _log_likelihood(counts.n10, counts.n11)
     together = _log_likelihood(counts.n00 + counts.n10, counts.n01 + counts.n11)
-    return _one_degree(2.0 * (apart - together))
+    return likelihood_ratio_test(2.0 * (apart - together), degrees=1)
 
 
 def christoffersen_coverage(counts: Transitions, probability: float) -> CoverageTest:
@@ -128,7 +147,7 @@ def christoffersen_coverage(counts: Transitions, probability: float) -> Coverage
     exceedances = counts.n01 + counts.n11
     frequency = kupiec_pof(exceedances, exceedances + counts.n00 + counts.n10, probability)
     statistic = frequency.statistic + christoffersen_independence(counts).statistic
-    return CoverageTest(statistic=statistic, p_value=np.exp(-0.5 * statistic))
+    return likelihood_ratio_test(statistic, degrees=2)
 
 
 def _log_likelihood(
@@ -139,11 +158,22 @@ def _log_likelihood(
     return np.asarray(sum(n * np.log(np.where(n > 0, n / days, 1.0)) for n in (misses, hits)))
 
 
-def _one_degree(statistic: Float64[np.ndarray, "*shape"]) -> CoverageTest:
-    """Return the test with its p-value, erfc(√(LR ÷ 2)); rounding below 0 is 0."""
-    statistic = np.maximum(statistic, 0.0)
-    p_value = np.vectorize(math.erfc, otypes=[np.float64])(np.sqrt(0.5 * statistic))
-    return CoverageTest(statistic=np.asarray(statistic), p_value=p_value)
+def likelihood_ratio_test(statistic: Float64[np.ndarray, "*shape"], degrees: Literal[1, 2]) -> CoverageTest:
+    """Return the test of a likelihood ratio by the χ² distribution: erfc(√(LR ÷ 2)), or exp(−LR ÷ 2).
+
+    Parameters
+    ----------
+    statistic : ndarray of float64
+        Finite; what rounding left below 0 becomes 0.
+    degrees : {1, 2}
+        Degrees of freedom.
+    """
+    statistic = np.asarray(np.maximum(statistic, 0.0))
+    if degrees == 1:
+        p_value = np.vectorize(math.erfc, otypes=[np.float64])(np.sqrt(0.5 * statistic))
+    else:
+        p_value = np.exp(-0.5 * statistic)
+    return CoverageTest(statistic=statistic, p_value=np.asarray(p_value))
 
 
 def binomial_cdf(

@@ -55,7 +55,7 @@ def coverage_frame(
         for when in WHEN
         for horizon in keys["horizon_days"].unique().sort().to_list()
     ]
-    shortfalls = _shortfall_tests(grid, alpha, seed)
+    shortfalls = _shortfall_tests(grid, alpha, every, seed)
     joined = pl.concat(frames).join(shortfalls, on="series", how="left", maintain_order="left")
     order = ("kind", "house", "name", "when")
     found = keys.with_row_index("series").join(joined, on="series", how="inner")
@@ -124,8 +124,11 @@ def _frame(found: Backtest, at: Int64[np.ndarray, " series"], when: str, days: l
     )
 
 
-def _shortfall_tests(grid: _Grid, alpha: float, seed: int) -> pl.DataFrame:
-    """Return the tests of the joint model's expected shortfall, of series of which it has one."""
+def _shortfall_tests(grid: _Grid, alpha: float, every: int, seed: int) -> pl.DataFrame:
+    """Return the tests of the joint model's expected shortfall, of series of which it has one.
+
+    Critical values are of as many days, whose horizons overlap as those of the series do.
+    """
     level, held = grid.column("value_at_risk")
     shortfall, _ = grid.column("expected_shortfall")
     gain, _ = grid.column("gain")
@@ -133,19 +136,25 @@ def _shortfall_tests(grid: _Grid, alpha: float, seed: int) -> pl.DataFrame:
     held &= shortfall > 0.0
     at = np.flatnonzero(held.any(axis=0))
     found = acerbi_szekely(gain[:, at], level[:, at], shortfall[:, at], alpha, held=held[:, at])
-    counts = held[:, at].sum(axis=0).tolist()
-    critical = {
-        count: critical_values(alpha, count, LEVEL, draws=DRAWS, seed=seed)[1] for count in sorted({*counts})
-    }
+    sizes = list(zip(held[:, at].sum(axis=0).tolist(), grid.horizons[at].tolist(), strict=True))
+    critical = {size: _critical(*size, alpha=alpha, every=every, seed=seed) for size in sorted({*sizes})}
     z1 = [float(z) if hits else None for z, hits in zip(found.z1, found.exceedances, strict=True)]
     return pl.DataFrame(
         {
             "series": pl.Series(at, dtype=pl.UInt32),
             "z1": pl.Series(z1, dtype=pl.Float64),
             "z2": pl.Series(found.z2, dtype=pl.Float64),
-            "z2_critical": pl.Series([critical[count] for count in counts], dtype=pl.Float64),
+            "z2_critical": pl.Series([critical[size] for size in sizes], dtype=pl.Float64),
         }
     )
+
+
+def _critical(observations: int, horizon_days: int, *, alpha: float, every: int, seed: int) -> float:
+    """Return the second statistic that one in twenty right models falls below."""
+    found = critical_values(
+        alpha, observations, LEVEL, draws=DRAWS, seed=seed, horizon_days=horizon_days, step_days=every
+    )
+    return found[1]
 
 
 def pooled_frame(history: pl.DataFrame, *, confidence: float, by_year: bool) -> pl.DataFrame:
