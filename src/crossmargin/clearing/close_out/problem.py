@@ -91,11 +91,6 @@ class CloseOutProblem:
         return self.gains.shape[2]
 
     @cached_property
-    def steps(self) -> Float64[np.ndarray, "scenarios positions days"]:
-        """Gain of one long unit over each day alone."""
-        return np.diff(self.gains, axis=2, prepend=0.0)
-
-    @cached_property
     def closable(self) -> Float64[np.ndarray, " positions"]:
         """Units of each position that the caps let the house close over all days."""
         return np.minimum(np.abs(self.quantities), self.caps.sum(axis=1))
@@ -113,20 +108,22 @@ class CloseOutProblem:
     def losses(self, held: Held) -> Float64[np.ndarray, "scenarios days"]:
         """Return the loss up to the close of each day: what was realised, and what is left at that day's price.
 
-        What was held over a day moves with the price of that day; trading costs ``costs`` a unit, and what is
-        left after the last day is charged that cost too, so that ways that leave different amounts can be
-        compared. Gains are negative; caps are not looked at.
+        Prices are counted from those of the day of default: what is bought later costs the gain since, what is
+        sold brings it. Each unit traded costs ``costs``, and what is left after the last day is charged that too,
+        so that ways that leave different amounts can be compared. Gains are negative; caps are not looked at.
 
         Parameters
         ----------
         held : ndarray of float64, shape (positions, days + 1)
             Units held before the first day and after each, + long, − short.
         """
-        gained = np.cumsum(np.einsum("sit,it->st", self.steps, held[:, :-1]), axis=1)
-        traded = np.abs(np.diff(held, axis=1))
+        bought = np.diff(held, axis=1)
+        spent = np.cumsum(np.einsum("sit,it->st", self.gains, bought), axis=1)
+        worth = np.einsum("sit,it->st", self.gains, held[:, 1:])
+        traded = np.abs(bought)
         traded[:, -1] += np.abs(held[:, -1])
         paid = np.cumsum(np.einsum("it,i->t", traded, self.costs))
-        return np.asarray(paid - gained - self.collateral + 0.0)  # no negative zero
+        return np.asarray(paid + spent - worth - self.collateral + 0.0)  # no negative zero
 
 
 def close_out_problem(

@@ -110,7 +110,8 @@ def gain_paths(
     rows = np.unique(wanted).astype(np.int64)
     names = houses.snapshot.instruments["instrument"].gather(rows)
     gains: list[Float[np.ndarray, "instruments scenarios"]] = []
-    known, labels = np.ones(rows.size, bool), ()
+    labels: tuple[str, ...] = ()
+    known = np.ones(rows.size, bool)
     for scenarios in window_scenarios(houses.histories, settings, days):
         # One cube at a time: it is larger than what is kept of it.
         cube = make_cube(few, scenarios, houses.settings.revaluation)

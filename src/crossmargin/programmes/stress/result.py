@@ -45,13 +45,15 @@ class StressResult:
         ``arrangement``, ``house``, ``participant``, ``group``, ``contribution``, ``additional_margin``.
     waterfall : DataFrame
         ``arrangement``, ``guarantee``, ``scenario``, ``defaulters`` (text), ``house``, ``layer`` (in order of use),
-        ``available``, ``used``; the last layer of each is "not covered".
+        ``available``, ``used``, which adds up to losses and what is paid to other houses; the last layer of each is
+        "not covered".
     reverse : DataFrame
         Smallest multiple of each scenario's moves that exhausts a layer: ``arrangement``, ``house``, ``scenario``,
         ``layer``, ``multiple`` (null where none up to the largest tried does).
     close_out : DataFrame
-        ``group``, ``strategy``, ``coordination`` ("joint", "each house"), ``days``, ``transient_loss``,
-        ``terminal_loss``, ``status``.
+        ``group``, ``strategy``, ``coordination`` ("joint", "each house": schedules of their own, losses and gains added;
+        "each house, gains apart": the sum of their own worst losses), ``days``, ``transient_loss``, ``terminal_loss``,
+        ``status``.
     findings : DataFrame
         ``subject``, ``kind``, ``action``.
     provenance : Provenance
