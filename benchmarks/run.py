@@ -15,6 +15,7 @@ from margin_many import bench_margining
 from market import make_rpf01
 from read_rpf01 import bench_reading
 from report import Row, Table, to_markdown
+from rolling import bench_rolling_margins
 from span_many import bench_span_margining
 from span_market import make_positional, make_spn
 from span_reading import bench_span_positional, bench_span_xml
@@ -47,6 +48,7 @@ def main() -> None:
         bench_what_if(),
         bench_whole_market(bandwidth),
         bench_cross_margin(),
+        bench_rolling_margins(bandwidth),
     ]
     page = to_markdown(describe(), datetime.now(tz=UTC).date().isoformat(), tables)
     PAGE.parent.mkdir(exist_ok=True)

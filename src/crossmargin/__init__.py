@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from crossmargin.formats.market.hkex_files import read_hkex_settlements, read_hkex_stock_options
     from crossmargin.formats.market.price_files import read_price_file
     from crossmargin.formats.prime import prime_parameters
-    from crossmargin.formats.programme_files import designs, read_programme
+    from crossmargin.formats.programme_files import chosen_programme, designs, read_programme
     from crossmargin.formats.scenario_files import read_scenarios, write_scenarios
     from crossmargin.formats.scenario_settings import EngineSettings, engine_settings, read_engine_settings
     from crossmargin.formats.span.positional_writer import write_positional
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from crossmargin.formats.span.recognition import read_span_parameters
     from crossmargin.formats.span.settings import read_span_settings
     from crossmargin.formats.span.xml_writer import write_spn
+    from crossmargin.formats.stress_files import read_stress_scenarios, stress_library
     from crossmargin.models.expected_shortfall.margin import EsMargins, es_margins
     from crossmargin.models.expected_shortfall.measure import expected_shortfall, value_at_risk_at
     from crossmargin.models.expected_shortfall.result import EsMargin
@@ -88,6 +89,9 @@ if TYPE_CHECKING:
     from crossmargin.models.span.what_if import SpanWhatIf, what_if
     from crossmargin.models.synthetic_market.market import synthetic_market
     from crossmargin.models.synthetic_market.sizes import MarketSize
+    from crossmargin.programmes.backtest.history import BacktestInputs
+    from crossmargin.programmes.backtest.result import BacktestResult
+    from crossmargin.programmes.backtest.run import BacktestSettings, run_backtest
     from crossmargin.programmes.compare import compare
     from crossmargin.programmes.conversion import Conversion
     from crossmargin.programmes.evaluate import evaluate
@@ -95,6 +99,8 @@ if TYPE_CHECKING:
     from crossmargin.programmes.houses import Houses, HouseSettings
     from crossmargin.programmes.loss_sharing import LossShares, shared_losses
     from crossmargin.programmes.opening import open_houses
+    from crossmargin.programmes.procyclicality.result import ProcyclicalityResult
+    from crossmargin.programmes.procyclicality.run import ProcyclicalitySettings, run_procyclicality
     from crossmargin.programmes.programme import (
         Attribution,
         Default,
@@ -106,10 +112,17 @@ if TYPE_CHECKING:
         Transfer,
     )
     from crossmargin.programmes.result import Comparison, JointAccount, ProgrammeResult
+    from crossmargin.programmes.stress.result import StressResult
+    from crossmargin.programmes.stress.run import run_stress
+    from crossmargin.programmes.stress.settings import StressSettings
     from crossmargin.programmes.what_if import ProgrammeChange, programme_what_if
     from crossmargin.reports.programmes.documents import write_report
     from crossmargin.reports.programmes.page import comparison_page
+    from crossmargin.reports.validation.documents import write_validation
+    from crossmargin.reports.validation.page import validation_page
+    from crossmargin.reports.validation.pqd import pqd_rows
     from crossmargin.store.cubes import open_cube, write_cube
+    from crossmargin.validation.backtest import Backtest, backtest
 
 _HOMES = {
     "formats.market.folder_reader": ("read_market",),
@@ -204,7 +217,20 @@ _HOMES = {
     "programmes.examples": ("book_market", "etf_futures"),
     "programmes.loss_sharing": ("LossShares", "shared_losses"),
     "programmes.conversion": ("Conversion",),
-    "formats.programme_files": ("designs", "read_programme"),
+    "validation.backtest": ("Backtest", "backtest"),
+    "reports.validation.pqd": ("pqd_rows",),
+    "reports.validation.page": ("validation_page",),
+    "reports.validation.documents": ("write_validation",),
+    "programmes.stress.run": ("run_stress",),
+    "programmes.stress.settings": ("StressSettings",),
+    "formats.stress_files": ("read_stress_scenarios", "stress_library"),
+    "programmes.stress.result": ("StressResult",),
+    "programmes.procyclicality.run": ("ProcyclicalitySettings", "run_procyclicality"),
+    "programmes.procyclicality.result": ("ProcyclicalityResult",),
+    "programmes.backtest.run": ("BacktestSettings", "run_backtest"),
+    "programmes.backtest.result": ("BacktestResult",),
+    "programmes.backtest.history": ("BacktestInputs",),
+    "formats.programme_files": ("chosen_programme", "designs", "read_programme"),
     "models.span.from_market": ("MarketSpan", "market_span"),
     "models.span.from_market_rules": ("MarketSpanRules",),
     "models.revaluation.deltas": ("cash_deltas",),
@@ -215,6 +241,10 @@ _HOMES = {
 __all__ = [
     "AntiProcyclical",
     "Attribution",
+    "Backtest",
+    "BacktestInputs",
+    "BacktestResult",
+    "BacktestSettings",
     "BadRecord",
     "CashDividends",
     "Comparison",
@@ -252,6 +282,8 @@ __all__ = [
     "OptionPairs",
     "PartRules",
     "PrimeParameters",
+    "ProcyclicalityResult",
+    "ProcyclicalitySettings",
     "Programme",
     "ProgrammeChange",
     "ProgrammeResult",
@@ -273,6 +305,8 @@ __all__ = [
     "SpanSettings",
     "SpanWhatIf",
     "StressPeriods",
+    "StressResult",
+    "StressSettings",
     "TailMeasure",
     "Transfer",
     "WhatIf",
@@ -282,11 +316,13 @@ __all__ = [
     "american_losses",
     "apply_corporate_actions",
     "arbitrage_findings",
+    "backtest",
     "black76_losses",
     "book_market",
     "build_scenarios",
     "cash_deltas",
     "chinaclear_haircut",
+    "chosen_programme",
     "client_margin",
     "client_rates",
     "client_totals",
@@ -319,6 +355,7 @@ __all__ = [
     "open_cube",
     "open_houses",
     "option_pairs",
+    "pqd_rows",
     "prime_parameters",
     "programme_what_if",
     "read_corporate_actions",
@@ -335,15 +372,21 @@ __all__ = [
     "read_span_parameters",
     "read_span_positions",
     "read_span_settings",
+    "read_stress_scenarios",
     "rpf01_parameters",
+    "run_backtest",
+    "run_procyclicality",
+    "run_stress",
     "scan_points",
     "scenarios_from_histories",
     "shared_losses",
     "span_margin",
     "span_margins",
+    "stress_library",
     "synthetic_market",
     "synthetic_parameters",
     "synthetic_positions",
+    "validation_page",
     "value_at_risk_at",
     "what_if",
     "write_corporate_actions",
@@ -356,6 +399,7 @@ __all__ = [
     "write_rpf01",
     "write_scenarios",
     "write_spn",
+    "write_validation",
 ]
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from crossmargin import InputError
 from crossmargin.core.breakdown import Component
+from crossmargin.core.proportions import pro_rata
 from crossmargin.core.rounding import to_minor
 from crossmargin.programmes.attribution import attributed, euler_sigma, fitted, marginal, shapley
 from crossmargin.programmes.limits import limited
@@ -28,7 +29,6 @@ from crossmargin.programmes.netting_benchmarks import (
 from crossmargin.programmes.one_pot import combined, one_pot
 from crossmargin.programmes.outcome import BINDINGS
 from crossmargin.programmes.programme import Default, Saving
-from crossmargin.programmes.proportions import pro_rata
 from crossmargin.programmes.two_pot import two_pot_lesser
 
 DECIMALS = 6

@@ -12,6 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from crossmargin.core.proportions import AMOUNT_LIMIT, at_least, at_most, pro_rata, proportion
 from crossmargin.errors import RangeError
 from crossmargin.programmes.attribution import attributed, capped, marginal, shapley
 from crossmargin.programmes.limits import limited
@@ -19,7 +20,6 @@ from crossmargin.programmes.loss_sharing import shared_losses
 from crossmargin.programmes.one_pot import one_pot
 from crossmargin.programmes.outcome import BINDINGS
 from crossmargin.programmes.programme import GUARANTEES, SPLITS, Default, Saving
-from crossmargin.programmes.proportions import AMOUNT_LIMIT, at_least, at_most, pro_rata, proportion
 from crossmargin.programmes.two_pot import two_pot_lesser
 
 HOUSES = 3

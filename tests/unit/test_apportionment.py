@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossmargin.programmes.apportionment import apportioned
+from crossmargin.core.apportionment import apportioned
 
 
 def divide(totals, weights, group):

@@ -38,6 +38,9 @@ RULE_IDS = {
     "revaluation": r"REV-[A-Z]+-\d+",
     "cross-margining": r"XM-\d+",
     "prime-from-a-market": r"PRM-\d+",
+    "backtests": r"BT-[A-Z]+-\d+",
+    "default-resources": r"DR-\d+",
+    "default-management": r"CO-\d+",
 }
 SOURCES = {"hkscc-margin": "§[^|]+", "span-margin": "(?:Components|PRiME|HKEX|layout|NSE|choice)[^|]*"}
 HOMES = {

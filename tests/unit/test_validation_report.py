@@ -183,7 +183,7 @@ def test_reverse_stress_shows_the_scenario_that_needs_least(results):
         pl.when(pl.col("layer") == "own resources").then(None).otherwise(pl.col("multiple")).alias("multiple")
     )
     table = first_exhausted(replace(results[1], reverse=reverse))
-    known = table.filter(layer="other members")
+    known = table.filter(layer="survivors' contributions")
     assert (known["multiple"] - 1.5).abs().max() < 1e-12
     assert table.filter(layer="own resources")["multiple"].null_count() == 7
     assert len(table) == 7 * 4
@@ -194,7 +194,7 @@ def test_closing_out_together_is_compared_over_groups_that_have_both(results):
         ~((pl.col("group") == "Group D") & (pl.col("coordination") == "each house"))
     )
     table = liquidation_table(replace(results[1], close_out=close_out))
-    assert table["groups"].to_list() == [3] * 4
+    assert table["compared"].to_list() == [3] * 4
     assert table["share"].to_list() == pytest.approx([0.3] * 4)
     assert table["worse"].to_list() == [0] * 4
 
@@ -216,10 +216,22 @@ def test_the_verdict_says_so_where_everything_held():
 
 def test_the_verdict_tells_what_is_not_enough_today_either(results):
     backtest = results[0]
-    short = pl.when(pl.col("kind") == "account").then(260).otherwise(pl.col("exceedances"))
+    short = pl.when(pl.col("kind") == "house").then(260).otherwise(pl.col("exceedances"))
     found = verdict(replace(backtest, houses=backtest.houses.with_columns(exceedances=short)), None, None)
-    assert "accounts at HKSCC (nor is today's)" in found.headline
-    assert found.headline.index("legs at HKSCC") < found.headline.index("accounts at HKSCC")
+    assert "all margin at HKSCC (nor is today's)" in found.headline
+    assert found.headline.index("legs at HKSCC") < found.headline.index("all margin at HKSCC")
+
+
+def test_the_verdict_says_by_how_much_funds_must_grow():
+    stress = made.stress(enough=True)
+    size = pl.when(arrangement="today", house="HKCC").then(340e6).otherwise(pl.col("size"))
+    found = verdict(None, replace(stress, funds=stress.funds.with_columns(size=size)), None)
+    assert found.headline.endswith(
+        "tested. To cover stressed losses over it, funds must be larger than today's: that of HKCC by HK$85.0m (25.0%)."
+    )
+    assert found.safe is True
+    texts = [one.text for one in found.judgements if one.subject == "fund of HKCC"]
+    assert ["today's fund would lack HK$85.0m" in text for text in texts] == [False, True]
 
 
 def test_what_fails_only_without_the_guarantee_is_shown_and_not_counted():
@@ -260,6 +272,29 @@ def test_the_terminal_keeps_its_width_and_says_what_the_result_is(results, place
     assert results[place].provenance.data_note in text
 
 
+def test_large_amounts_are_shown_in_millions_rather_than_cut(results):
+    cycle = results[2]
+    amounts = ("mean", "largest_call")
+    large = replace(cycle, measures=cycle.measures.with_columns(pl.col(name) * 1e9 for name in amounts))
+    text = procyclicality_report(large)
+    assert "Measures by series and tool, amounts in millions" in text
+    mean = cycle.measures.filter(series="silo", tool="none")["mean"][0] * 1e3
+    row = next(line for line in text.splitlines() if re.match(r"│ silo +│ none +│", line))
+    assert f"{mean:,.0f}"[:16] in row
+    assert row.endswith("0.0% │")
+    small = procyclicality_report(cycle)
+    assert "Measures by series and tool\n" in small
+    rows = [line for line in small.splitlines() if re.match(r"│ silo +│ 10-year floor +│", line)]
+    assert rows[0].endswith("+21.0% │")
+
+
+def test_no_table_of_the_terminal_is_cut_at_its_right_edge(results):
+    texts = backtest_report(results[0]), stress_report(results[1]), procyclicality_report(results[2])
+    heads = [line for text in texts for line in text.splitlines() if line.startswith("┏")]
+    assert len(heads) > 15
+    assert all(line.endswith("┓") for line in heads)
+
+
 def test_the_terminal_says_first_whether_coverage_was_reached(results):
     text = backtest_report(results[0])
     head = text[: text.index("Coverage by house")]
@@ -294,6 +329,17 @@ def test_the_terminal_describes_the_rise_and_fall_of_margins(results):
         in text
     )
     assert "10-year floor" in text
+
+
+def test_the_terminal_shows_the_last_years_and_says_so(results):
+    years = results[0].years
+    many = pl.concat([years.with_columns(year=pl.col("year") - 3 * step) for step in range(4)])
+    text = backtest_report(replace(results[0], years=many))
+    assert "Coverage by year, the last 8 of 12" in text
+    head = text[text.index("Coverage by year") :].splitlines()[2]
+    assert re.findall(r"\d{4}", head) == [str(year) for year in range(2018, 2026)]
+    page = validation_page(replace(results[0], years=many), None, None).decode()
+    assert ">2014</th>" in table(page, "Coverage by year")
 
 
 def test_empty_tables_are_shown_as_nothing(results):

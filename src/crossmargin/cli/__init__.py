@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App, CycloptsError
 
 from crossmargin._version import __version__
-from crossmargin.cli import backtest, compare, engine, houses, rpf01, samples
+from crossmargin.cli import backtest, compare, engine, houses, rpf01, samples, stress, validate
 from crossmargin.errors import CrossMarginError
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ app = App(name="crossmargin", version=__version__, help="Clearing-house margin f
 app.command(compare.compare)
 app.command(compare.demo)
 app.command(backtest.backtest)
+app.command(stress.stress)
 app.command(backtest.procyclicality)
+app.command(validate.validate)
 app.command(houses.hkscc)
 app.command(houses.span)
 app.command(engine.app)

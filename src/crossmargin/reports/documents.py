@@ -1,15 +1,20 @@
-"""A margin result as a document for programs: JSON, CSV, Parquet."""
+"""Results as documents for programs: JSON, CSV, Parquet, and folders of them."""
 
 from __future__ import annotations
 
 import io
 import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from crossmargin.core.files import whole_file
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from crossmargin.models.expected_shortfall.result import EsMargin
     from crossmargin.models.hkscc.result import HksccMargin
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
 
     Result = EsMargin | HksccMargin | SpanMargin
 
-__all__ = ["DocumentFormat", "document", "frame_bytes"]
+__all__ = ["DocumentFormat", "document", "frame_bytes", "frame_columns", "json_bytes", "write_files"]
 
 DocumentFormat = Literal["json", "csv", "parquet"]
 
@@ -46,3 +51,46 @@ def frame_bytes(frame: pl.DataFrame, kind: Literal["csv", "parquet"]) -> bytes:
     else:
         frame.write_parquet(stream)
     return stream.getvalue()
+
+
+def json_bytes(plain: object) -> bytes:
+    """Return plain objects as one line of JSON: amounts as decimal strings that no reader rounds, dates in ISO form.
+
+    A number that is not finite is a programmer's mistake.
+    """
+    return (json.dumps(plain, default=_exact, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def frame_columns(frame: pl.DataFrame) -> dict[str, list[object]]:
+    """Return a table as an object of columns."""
+    return {series.name: series.to_list() for series in frame}
+
+
+def _exact(value: object) -> str:
+    """Return what JSON has no type for."""
+    if isinstance(value, Decimal):
+        return str(value)
+    assert isinstance(value, date), f"a table holds {type(value)}"
+    return value.isoformat()
+
+
+def write_files(folder: str | Path, contents: Mapping[str, bytes]) -> list[Path]:
+    """Write files into a folder, each as a whole.
+
+    Parameters
+    ----------
+    folder : path
+        Made where it is not there; files of the same names are replaced.
+    contents : mapping
+        Name of each file, and what it holds.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of ``contents``.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        with whole_file(Path(folder) / name) as stream:
+            stream.write(content)
+    return [Path(folder) / name for name in contents]

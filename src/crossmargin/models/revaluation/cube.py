@@ -25,7 +25,7 @@ from crossmargin.models.revaluation.layout import ScenarioLayout, scenario_layou
 from crossmargin.models.revaluation.pair_inputs import european_inputs
 from crossmargin.models.revaluation.settings import RevaluationSettings
 from crossmargin.models.revaluation.snapshot import findings
-from crossmargin.models.revaluation.surface import arbitrage_findings, option_pairs
+from crossmargin.models.revaluation.surface import OptionPairs, arbitrage_findings, option_pairs
 
 if TYPE_CHECKING:
     from datetime import date
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from crossmargin.models.revaluation.snapshot import Snapshot
     from crossmargin.models.scenarios.scenario_set import ScenarioPart, ScenarioSet
 
-__all__ = ["ScenarioCube", "cube_key", "fill_options", "make_cube"]
+__all__ = ["MarkedOptions", "ScenarioCube", "cube_key", "fill_options", "make_cube", "marked_options"]
 
 LINEAR: Final = ("equity", "etf", "future")
 
@@ -131,12 +131,32 @@ def _methods() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MarkedOptions:
+    """What a cube takes of options from marks alone: pairs, and findings on them."""
+
+    pairs: OptionPairs
+    findings: pl.DataFrame
+
+
+def marked_options(snapshot: Snapshot, settings: RevaluationSettings) -> MarkedOptions:
+    """Return what every cube of a snapshot has in common, whatever the scenarios."""
+    pairs = option_pairs(snapshot, settings)
+    found = arbitrage_findings(pairs, settings.arbitrage_tolerance)
+    return MarkedOptions(pairs, pl.concat([pairs.findings, found]))
+
+
 def make_cube(
-    snapshot: Snapshot, scenarios: ScenarioSet, settings: RevaluationSettings | None = None
+    snapshot: Snapshot,
+    scenarios: ScenarioSet,
+    settings: RevaluationSettings | None = None,
+    *,
+    options: MarkedOptions | None = None,
 ) -> ScenarioCube:
     """Value every instrument of a snapshot in every scenario.
 
     Instruments whose underlying has no scenarios, and options without a volatility, are left out and found.
+    ``options`` spares what ``marked_options`` of the same snapshot and settings has found already.
 
     Raises
     ------
@@ -149,7 +169,7 @@ def make_cube(
         value = str(scenarios.as_of)
         raise InputError([BadRecord(file="scenarios", line=0, field="as_of", value=value, rule=rule)])
     moves = FactorMoves.of(scenarios, settings)
-    instruments, pairs, found = _valued(snapshot, moves)
+    instruments, pairs, found = _valued(snapshot, moves, options or marked_options(snapshot, settings))
     rows = instruments["row"].to_numpy()
     dtype = np.dtype(settings.computed)
     pnl = aligned_zeros((int(rows.max()) + 1, moves.layout.stride), dtype.type)
@@ -178,12 +198,13 @@ def make_cube(
     )
 
 
-def _valued(snapshot: Snapshot, moves: FactorMoves) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def _valued(
+    snapshot: Snapshot, moves: FactorMoves, options: MarkedOptions
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Return the snapshot's instruments with their row in the cube (−1 for none), pairs, and findings."""
-    pairs = option_pairs(snapshot, moves.settings)
     reason = _without_scenarios(snapshot, moves)
     has = reason.is_null().to_numpy()
-    known = pairs.table.filter(pl.col("volatility").is_finite())
+    known = options.pairs.table.filter(pl.col("volatility").is_finite())
     optional = np.zeros(len(snapshot.instruments), np.bool_)
     for side in ("call", "put"):
         optional[known[side].drop_nulls().to_numpy()] = True
@@ -195,8 +216,7 @@ def _valued(snapshot: Snapshot, moves: FactorMoves) -> tuple[pl.DataFrame, pl.Da
     rows = np.where(kept, np.cumsum(kept) - 1, -1)
     named = snapshot.instruments.select("instrument", reason).filter(pl.Series(~has))
     missing = findings([(name, why, "left out") for name, why in named.iter_rows()])
-    tolerance = moves.settings.arbitrage_tolerance
-    found = pl.concat([snapshot.findings, pairs.findings, arbitrage_findings(pairs, tolerance), missing])
+    found = pl.concat([snapshot.findings, options.findings, missing])
     there = pl.Series(kept)
     sides = [pl.when(there.gather(known[side])).then(pl.col(side)).alias(side) for side in ("call", "put")]
     known = known.with_columns(sides).filter(pl.col("call").is_not_null() | pl.col("put").is_not_null())

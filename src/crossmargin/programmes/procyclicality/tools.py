@@ -59,7 +59,7 @@ class Jump:
     """
 
     multiple: float = 2.0
-    days: tuple[int, ...] = (0, 1, 2, 3, 5, 8, 13, 20, 30, 40)
+    days: tuple[int, ...] = (0, 1, 5, 10, 20, 40)
     repeated_days: int = 60
 
 

@@ -14,6 +14,9 @@ from crossmargin.programmes.stress.units import loss_units
 
 if TYPE_CHECKING:
     from crossmargin.programmes.evaluate import Evaluation
+    from crossmargin.programmes.houses import Houses
+    from crossmargin.programmes.programme import Default
+    from crossmargin.programmes.stress.units import LossUnits
 
 __all__ = ["ALONE", "Arrangement", "arrangements"]
 
@@ -35,6 +38,8 @@ class Arrangement:
         "none", or that of the programme.
     funds : tuple of str
         Default funds: of each house, or "merged".
+    units : LossUnits
+        Whose losses those are.
     losses : StressLosses
         By group and fund.
     called : ndarray of int64, shape (participants, funds)
@@ -46,6 +51,7 @@ class Arrangement:
     name: str
     guarantee: str
     funds: tuple[str, ...]
+    units: LossUnits
     losses: StressLosses
     called: Int64[np.ndarray, "participants funds"]
     member: Bool[np.ndarray, "participants funds"]
@@ -85,35 +91,62 @@ def arrangements(
     guaranteed : bool
         Whether the guarantee of the programme is asked for.
     """
-    houses, accounts = done.houses, done.houses.accounts
-    size = len(accounts.groups), len(accounts.participants)
-    member = np.zeros((size[1], len(HOUSES)), bool)
-    member[accounts.participant, accounts.house] = True
+    houses, rule = done.houses, done.programme.default
     before = loss_units(houses, houses.today, client_gains=client_gains)
     after = loss_units(houses, done.calls, done.joint, client_gains=client_gains)
     today, called = houses.today.participants, done.calls.participants
-    rule = done.programme.default
-
-    def made(
-        name: str, losses: StressLosses, calls: Int64[np.ndarray, "participants houses"], said: str = ALONE
-    ) -> Arrangement:
-        return Arrangement(
-            name=name, guarantee=said, funds=HOUSES, losses=losses, called=calls, member=member
-        )
-
     found = [
-        made("today", stress_losses(before, pnl, *size), today),
-        made("linked", stress_losses(after, pnl, *size), called),
+        _apart("today", houses, before, pnl, today, None),
+        _apart("linked", houses, after, pnl, called, None),
     ]
     if guaranteed and rule.guarantee != ALONE:
-        shared = stress_losses(after, pnl, *size, guarantee=rule)
-        found.append(made("linked", shared, called, rule.guarantee))
-    one = Arrangement(
+        found.append(_apart("linked", houses, after, pnl, called, rule))
+    return (*found, _merged(houses, after, pnl, called))
+
+
+def _apart(
+    name: str,
+    houses: Houses,
+    units: LossUnits,
+    pnl: Float64[np.ndarray, "scenarios instruments"],
+    called: Int64[np.ndarray, "participants houses"],
+    guarantee: Default | None,
+) -> Arrangement:
+    """Return an arrangement in which every house has its own fund."""
+    return Arrangement(
+        name=name,
+        guarantee=ALONE if guarantee is None else guarantee.guarantee,
+        funds=HOUSES,
+        units=units,
+        losses=stress_losses(units, pnl, *_sizes(houses), guarantee=guarantee),
+        called=called,
+        member=_members(houses),
+    )
+
+
+def _merged(
+    houses: Houses,
+    units: LossUnits,
+    pnl: Float64[np.ndarray, "scenarios instruments"],
+    called: Int64[np.ndarray, "participants houses"],
+) -> Arrangement:
+    """Return the arrangement with one fund."""
+    return Arrangement(
         name=MERGED,
         guarantee=ALONE,
         funds=(MERGED,),
-        losses=stress_losses(after, pnl, *size, merged=True),
+        units=units,
+        losses=stress_losses(units, pnl, *_sizes(houses), merged=True),
         called=called.sum(axis=1, keepdims=True),
-        member=np.asarray(member.any(axis=1, keepdims=True)),
+        member=np.asarray(_members(houses).any(axis=1, keepdims=True)),
     )
-    return (*found, one)
+
+
+def _sizes(houses: Houses) -> tuple[int, int]:
+    return len(houses.accounts.groups), len(houses.accounts.participants)
+
+
+def _members(houses: Houses) -> Bool[np.ndarray, "participants houses"]:
+    member = np.zeros((len(houses.accounts.participants), len(HOUSES)), bool)
+    member[houses.accounts.participant, houses.accounts.house] = True
+    return member

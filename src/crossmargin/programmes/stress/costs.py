@@ -16,11 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["costs"]
 
-AMOUNTS: Final = ("margin", "margin_saved", "funds", "funds_growth", "additional_margin", "saved_in_all")
 SCHEMA: Final = {
-    "arrangement": pl.String(),
-    "guarantee": pl.String(),
-    **dict.fromkeys(AMOUNTS, pl.Decimal(38, 2)),
+    **dict.fromkeys(("arrangement", "guarantee"), pl.String()),
+    **dict.fromkeys(("margin", "funds", "additional_margin"), pl.Decimal(38, 2)),
 }
 
 
@@ -35,28 +33,30 @@ def costs(result: StressResult) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        ``arrangement``, ``guarantee``, ``margin`` (with the value of options held), ``margin_saved``, ``funds`` (sizes in
-        all), ``funds_growth``, ``additional_margin`` (called beyond the limits of the funds), ``saved_in_all`` (margin
-        saved less growth of funds and of additional margin). Under a guarantee the funds are what they would have to cover
-        if they were sized in reliance on it, without least contributions and limits; otherwise each house's own.
+        ``arrangement``, ``guarantee``, ``margin`` (with the value of options held), ``margin_saved``, ``funds`` (sizes
+        in all), ``funds_growth``, ``additional_margin`` (called beyond the limits of the funds),
+        ``additional_growth``, ``saved_in_all`` (margin saved less growth of funds and of additional margin). Under a
+        guarantee the funds are what they would have to cover if they were sized in reliance on it, without least
+        contributions and limits; otherwise each house's own.
     """
     names = result.funds["arrangement"].unique(maintain_order=True)
     relied = result.cover.filter(pl.col("guarantee") != ALONE).select("arrangement", "guarantee")
     keys = [*((name, ALONE) for name in names), *relied.unique(maintain_order=True).iter_rows()]
-    amounts = [_amounts(result, *key) for key in keys]
-    rows = [
-        (
-            *key,
-            margin,
-            amounts[0][0] - margin,
-            funds,
-            funds - amounts[0][1],
-            more,
-            sum(amounts[0]) - margin - funds - more,
-        )
-        for key, (margin, funds, more) in zip(keys, amounts, strict=True)
-    ]
-    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    table = pl.DataFrame([(*key, *_amounts(result, *key)) for key in keys], schema=SCHEMA, orient="row")
+    saved, funds, more = (
+        pl.col(name) - pl.col(name).first() for name in ("margin", "funds", "additional_margin")
+    )
+    return table.select(
+        "arrangement",
+        "guarantee",
+        "margin",
+        (-saved).alias("margin_saved"),
+        "funds",
+        funds.alias("funds_growth"),
+        "additional_margin",
+        more.alias("additional_growth"),
+        (-saved - funds - more).alias("saved_in_all"),
+    )
 
 
 def _amounts(result: StressResult, arrangement: str, guarantee: str) -> tuple[Decimal, Decimal, Decimal]:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Float64, Int64
 
 from crossmargin.clearing.default_fund import cover
 from crossmargin.clearing.waterfall import LAYERS
 from crossmargin.programmes.frames import money
 from crossmargin.programmes.stress.arrangements import ALONE
-from crossmargin.programmes.stress.layers import REVERSE_LAYERS
+from crossmargin.programmes.stress.layers import FUND_LAYERS, MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -170,17 +170,14 @@ def waterfall_frame(
 
 
 def reverse_frame(
-    found: Sequence[
-        tuple[Arrangement, int, Float64[np.ndarray, "scenarios layers"], Bool[np.ndarray, "scenarios layers"]]
-    ],
-    labels: Sequence[str],
+    found: Sequence[tuple[Arrangement, int, Float64[np.ndarray, "scenarios layers"]]], labels: Sequence[str]
 ) -> pl.DataFrame:
-    """Return a row a fund, scenario and layer, see ``StressResult.reverse``."""
+    """Return a row a fund, scenario and layer, see ``StressResult.reverse``; null where a multiple is infinite."""
     rows = [
-        (one.name, one.house(at), label, layer, float(multiple[s, k]) if exhausted[s, k] else None)
-        for one, at, multiple, exhausted in found
-        for s, label in enumerate(labels)
-        for k, layer in enumerate(REVERSE_LAYERS)
+        (one.name, one.house(at), label, layer, multiple if np.isfinite(multiple) else None)
+        for one, at, multiples in found
+        for label, of_layers in zip(labels, multiples.tolist(), strict=True)
+        for layer, multiple in zip((MARGIN, *FUND_LAYERS), of_layers, strict=True)
     ]
     texts = dict.fromkeys(("arrangement", "house", "scenario", "layer"), pl.String)
     return pl.DataFrame(rows, schema={**texts, "multiple": pl.Float64}, orient="row")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from crossmargin.programmes.stress.losses import StressLosses
 
 __all__ = [
-    "REVERSE_LAYERS",
+    "FUND_LAYERS",
+    "MARGIN",
     "Resources",
     "exhausting_multiples",
     "resources_of",
@@ -28,10 +29,11 @@ __all__ = [
     "worst_case",
 ]
 
-REVERSE_LAYERS: Final = ("margin", "own resources", "survivors' contributions", "assessments")
+MARGIN: Final = LAYERS[0]
+FUND_LAYERS: Final = ("own resources", "survivors' contributions", "assessments")
 """Layers whose exhaustion is looked for: contributions of defaulters go with the house's own resources."""
 
-AT: Final = [LAYERS.index(layer) for layer in REVERSE_LAYERS]
+AT: Final = [LAYERS.index(layer) for layer in FUND_LAYERS]
 TOLERANCE: Final = 0.001
 
 
@@ -115,12 +117,11 @@ def exhausting_multiples(
     fund: int,
     multiples: Float64[np.ndarray, " grid"],
     standard: int,
-) -> tuple[Float64[np.ndarray, "scenarios layers"], Bool[np.ndarray, "scenarios layers"]]:
-    """Return the smallest multiple of each scenario that exhausts each of ``REVERSE_LAYERS``, and whether one does.
+) -> Float64[np.ndarray, "scenarios layers"]:
+    """Return the smallest multiple of each scenario that exhausts each of ``FUND_LAYERS``; infinite where none does.
 
-    The margin is exhausted where one unit loses more than its own. For the other layers those ``standard`` groups
-    default, at each multiple, that lose most over margin at the house. What is owed beyond a layer is known at the multiples
-    tried, and joined by straight lines between them.
+    At each multiple those ``standard`` groups default that lose most over margin at the house. What is owed beyond a layer
+    is known at the multiples tried, and joined by straight lines between them.
 
     Parameters
     ----------
@@ -143,7 +144,6 @@ def exhausting_multiples(
         losses, resources, np.arange(over.shape[0]), defaulting & (over > 0), slice(fund, fund + 1)
     )
     beyond = (found.owed[..., None] - np.cumsum(found.available, axis=-1))[:, 0, AT]
-    beyond[:, 0] = losses.gap[:, fund]
     by_multiple = beyond.reshape(-1, multiples.size, len(AT)).swapaxes(0, 1)
     answer = reverse_stress(interpolated(multiples, by_multiple), multiples, TOLERANCE)
-    return answer.multiple, answer.exhausted
+    return np.where(answer.exhausted, answer.multiple, np.inf)

@@ -75,8 +75,8 @@ class Target:
 def parse_target(text: str) -> Target | None:
     """Return what a target's text means, None where it means nothing; see ``TARGET_RULE``."""
     kind, _, rest = text.partition(":")
-    selector, _, name = rest.rpartition(":")
-    if kind not in TARGET_KINDS or not name or name != name.strip():
+    selector, parted, name = rest.rpartition(":")
+    if kind not in TARGET_KINDS or not name or name != name.strip() or (parted and not selector):
         return None
     if kind in {"rate", "exchange_rate"}:
         return None if selector else Target(kind, "", name)

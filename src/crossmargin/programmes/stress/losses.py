@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from crossmargin.core.proportions import require_exact
-from crossmargin.core.rounding import to_minor
 from crossmargin.programmes.loss_sharing import shared_losses
 
 if TYPE_CHECKING:
@@ -17,10 +16,6 @@ if TYPE_CHECKING:
     from crossmargin.programmes.stress.units import LossUnits
 
 __all__ = ["StressLosses", "stress_losses"]
-
-DECIMALS: Final = 2
-LEAST: Final = -(2**52)
-"""Gap of a house where nobody holds anything."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,8 +40,6 @@ class StressLosses:
         What is left of the losses, at least 0: what falls on default resources.
     over_participants : ndarray of int64, shape (scenarios, participants, houses)
         The same by (first) participant of each unit.
-    gap : ndarray of int64, shape (scenarios, houses)
-        Largest loss less margin of any unit's leg, without a guarantee; below 0 where all keep within their margin.
     """
 
     loss: Int64[np.ndarray, "scenarios groups houses"]
@@ -57,7 +50,6 @@ class StressLosses:
     received: Int64[np.ndarray, "scenarios groups houses"]
     over: Int64[np.ndarray, "scenarios groups houses"]
     over_participants: Int64[np.ndarray, "scenarios participants houses"]
-    gap: Int64[np.ndarray, "scenarios houses"]
 
 
 def stress_losses(
@@ -89,13 +81,11 @@ def stress_losses(
     RangeError
         If an amount is not below ``AMOUNT_LIMIT``.
     """
-    margin, held = units.margin, units.held
-    if merged:
-        margin, held = margin.sum(axis=1, keepdims=True), np.asarray(held.any(axis=1, keepdims=True))
+    margin = units.margin.sum(axis=1, keepdims=True) if merged else units.margin
     by_group: list[list[Int64[np.ndarray, "groups houses"]]] = []
-    by_participant, gaps = [], []
+    by_participant = []
     for of_one in pnl:
-        loss = to_minor(-units.pnl(of_one), DECIMALS)
+        loss = units.losses(of_one)
         loss = loss.sum(axis=1, keepdims=True) if merged else loss
         require_exact(loss, margin)
         paid, received = _shared(units, margin, loss, guarantee)
@@ -106,7 +96,6 @@ def stress_losses(
             [_added(part, units.group, groups) for part in (loss, owed, usable, paid, received, over)]
         )
         by_participant.append(_added(over, units.participant, participants))
-        gaps.append(np.where(held, loss - margin, LEAST).max(axis=0, initial=LEAST))
     added = (np.stack(parts) for parts in zip(*by_group, strict=True))
     loss, owed, usable, paid, received, over = added
     return StressLosses(
@@ -118,7 +107,6 @@ def stress_losses(
         received=received,
         over=over,
         over_participants=np.stack(by_participant),
-        gap=np.stack(gaps),
     )
 
 

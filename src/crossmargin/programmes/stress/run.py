@@ -15,6 +15,7 @@ from crossmargin.programmes.evaluate import evaluation, provenance_of
 from crossmargin.programmes.opening import open_houses
 from crossmargin.programmes.stress import frames
 from crossmargin.programmes.stress.arrangements import ALONE, Arrangement, arrangements
+from crossmargin.programmes.stress.costs import costs
 from crossmargin.programmes.stress.funds import DefaultFund, default_funds
 from crossmargin.programmes.stress.layers import (
     Resources,
@@ -23,6 +24,7 @@ from crossmargin.programmes.stress.layers import (
     run_waterfall,
     worst_case,
 )
+from crossmargin.programmes.stress.margin_multiples import margin_multiples
 from crossmargin.programmes.stress.result import StressResult
 from crossmargin.programmes.stress.revaluation import stress_pnl
 from crossmargin.programmes.stress.scenarios import stress_moves
@@ -107,7 +109,7 @@ def stress_houses(
     note("close-out")
     closed = close_outs(houses, [accounts.groups[at] for at in chosen], settings.close_out)
     runs = [(one, _run(one, resources[one], scenario, chosen)) for one in found]
-    return StressResult(
+    result = StressResult(
         programme=programme.name,
         market=houses.market.name,
         as_of=houses.as_of,
@@ -123,6 +125,7 @@ def stress_houses(
         findings=_findings(houses, moves, pnl),
         provenance=_provenance(done, settings, pnl, [fund for sized in funds.values() for fund in sized]),
     )
+    return replace(result, findings=pl.concat([_cost_findings(result), result.findings]))
 
 
 def _places(names: Sequence[str], groups: Sequence[str]) -> list[int]:
@@ -174,12 +177,26 @@ def _reverse(
     pnl = stress_pnl(houses.snapshot, stated.times(tried), universe, houses.settings.revaluation)
     stressed = arrangements(done, pnl.pnl, client_gains=settings.client_gains, guaranteed=False)
     held = {one.name: has for one, has in resources.items() if one.guarantee == ALONE}
-    found = [
-        (one, at, *exhausting_multiples(one.losses, held[one.name], at, tried, settings.standard))
-        for one in stressed
-        for at in one.present
-    ]
+    found = []
+    for one in stressed:
+        margins = margin_multiples(one.units, pnl.pnl, tried, merged=one.merged)
+        for at in one.present:
+            funds = exhausting_multiples(one.losses, held[one.name], at, tried, settings.standard)
+            found.append((one, at, np.column_stack([margins[:, at], funds])))
     return frames.reverse_frame(found, stated.labels)
+
+
+def _cost_findings(result: StressResult) -> pl.DataFrame:
+    """Say what each arrangement costs beside what it saves."""
+    table = costs(result)
+    return table.filter(pl.col("arrangement") != table["arrangement"][0]).select(
+        pl.format("{}, guarantee {}", "arrangement", "guarantee").alias("subject"),
+        pl.lit("cost beside the saving").alias("kind"),
+        pl.format(
+            "margin saved {}, growth of default funds {}, of additional margin {}",
+            *(pl.col(name).cast(pl.String) for name in ("margin_saved", "funds_growth", "additional_growth")),
+        ).alias("action"),
+    )
 
 
 def _findings(houses: Houses, moves: StressMoves, pnl: StressPnl) -> pl.DataFrame:

@@ -202,10 +202,9 @@ def _sector_findings(one: StressScenario, universe: StressUniverse) -> Iterator[
     found = {name: sum(code in universe.by_code for code in codes) for name, codes in sectors.items()}
     if sectors and not any(found.values()):
         yield one.name, "no company of its sectors in the market", "only its other moves apply"
-        return
-    for name, count in found.items():
-        done = "moved by their row" if count else "nothing to move"
-        yield one.name, f"{count} of {len(sectors[name])} companies of {name} in the market", done
+    elif sectors:
+        counts = ", ".join(f"{count} of {len(sectors[name])} {name}" for name, count in found.items())
+        yield f"{one.name}: {counts}", "companies of its sectors in the market", "moved by their rows"
 
 
 def _move(
@@ -273,12 +272,8 @@ def _basket(
 
 def _extremes(one: StressScenario, past: IndexExtremes, universe: StressUniverse) -> Iterator[_Applied]:
     """Yield the days on which the main index moved most, windows apart from each other."""
-    column = universe.index_column
-    if column < 0:
-        yield _left_out(one.name, one, "no instrument on the main index", universe)
-        return
     sign = -1.0 if past.direction == "fall" else 1.0
-    size = np.where(universe.known[:, column], sign * universe.past[:, column], -np.inf)
+    size = np.nan_to_num(sign * universe.index_past, nan=-np.inf)
     chosen: list[int] = []
     for day in np.argsort(-size, kind="stable").tolist():
         if len(chosen) == past.count or size[day] <= 0:
@@ -286,7 +281,7 @@ def _extremes(one: StressScenario, past: IndexExtremes, universe: StressUniverse
         if all(abs(day - other) >= universe.horizon_days for other in chosen):
             chosen.append(day)
     if len(chosen) < past.count:
-        yield _left_out(one.name, one, f"only {len(chosen)} of {past.count} days", universe)
+        yield _left_out(one.name, one, f"only {len(chosen)} of {past.count} such days", universe)
     for day in chosen:
         yield _of_day(one, f"{one.name}: {universe.days[day]}", universe.days[day], universe)
 
@@ -294,16 +289,15 @@ def _extremes(one: StressScenario, past: IndexExtremes, universe: StressUniverse
 def _of_day(one: StressScenario, label: str, day: np.datetime64, universe: StressUniverse) -> _Applied:
     """Take the moves of the window that ended on a day."""
     row = int(np.searchsorted(universe.days, day))
-    column = universe.index_column
     there = row < universe.days.size and universe.days[row] == day
-    if not there or column < 0 or not universe.known[row, column]:
-        return _left_out(label, one, f"the histories have no move of {universe.index} on {day}", universe)
+    if not there or np.isnan(universe.index_past[row]):
+        return _left_out(label, one, "the histories have no move of the main index then", universe)
     if one.index_move is not None and not abs(universe.index_moves[row] - one.index_move) <= INDEX_MOVE_SLACK:
-        why = f"{universe.index} moved by {universe.index_moves[row]:+.1%} on {day}, not by {one.index_move:+.1%}"
-        return _left_out(label, one, why, universe)
+        subject = f"{label} ({universe.index} {universe.index_moves[row]:+.1%}, not {one.index_move:+.1%})"
+        return _left_out(subject, one, "the main index moved otherwise on that day", universe)
     known, moves = universe.known[row], np.where(universe.known[row], universe.past[row], 0.0)
     names = len(universe.names)
-    moves[:names] = np.where(known[:names], moves[:names], universe.beta * moves[column])
+    moves[:names] = np.where(known[:names], moves[:names], universe.beta * universe.index_past[row])
     volatilities = universe.of_kind.get("volatility", np.zeros(0, np.int64))
     moves[volatilities] = np.where(known[volatilities], moves[volatilities], np.nan)
     unpriced = int((~known[:names]).sum())

@@ -9,15 +9,16 @@ with a leg at each house.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from crossmargin.core.apportionment import apportioned
+from crossmargin.core.rounding import exact_sums, to_minor
 from crossmargin.models.market import HOUSES
 from crossmargin.programmes.books import Books
+from crossmargin.programmes.frames import DECIMALS
 
 if TYPE_CHECKING:
     from crossmargin.programmes.calls import Calls
@@ -58,15 +59,19 @@ class LossUnits:
     participant: Int64[np.ndarray, " units"]
     joint: Bool[np.ndarray, " units"]
 
-    @cached_property
-    def held(self) -> Bool[np.ndarray, "units houses"]:
-        """Which legs have a position."""
-        return (np.bincount(self.leg, minlength=self.margin.size) > 0).reshape(self.margin.shape)
+    def losses(self, pnl: Float64[np.ndarray, " instruments"]) -> Int64[np.ndarray, "units houses"]:
+        """Return the loss of each leg, gains negative, from the profit and loss of one long unit of each instrument.
 
-    def pnl(self, of_one: Float64[np.ndarray, " instruments"]) -> Float64[np.ndarray, "units houses"]:
-        """Return profit and loss of each leg from those of one long unit of each instrument, added in order."""
-        gained = np.bincount(self.leg, self.quantities * of_one[self.rows], self.margin.size)
-        return gained.astype(np.float64).reshape(self.margin.shape)
+        Each position is rounded to the hundredth by itself, so that losses are the same however positions are
+        put together.
+
+        Raises
+        ------
+        RangeError
+            If an amount does not fit into 64 bits.
+        """
+        lost = to_minor(-self.quantities * pnl[self.rows], DECIMALS)
+        return exact_sums(lost, self.leg, self.margin.size).reshape(self.margin.shape)
 
 
 def covers_of_accounts(houses: Houses, calls: Calls) -> Int64[np.ndarray, " accounts"]:

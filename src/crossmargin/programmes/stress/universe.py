@@ -49,8 +49,9 @@ class StressUniverse:
         Of each: "index", "stock", "etf".
     index : str
         The main index, see ``main_index``.
-    index_moves : ndarray of float64, shape (days,)
-        Its simple return of each day; NaN where it has none that may be used.
+    index_moves, index_past : ndarray of float64, shape (days,)
+        Its simple return of each day, and over the horizon that ended on it; NaN where it has none that may be used.
+        The market need not have an instrument on it.
     weights : mapping of str to tuple of (str, float)
         Constituents and their weights of each index and fund, on the day.
     beta : ndarray of float64, shape (names,)
@@ -72,6 +73,7 @@ class StressUniverse:
     kinds: tuple[str, ...]
     index: str
     index_moves: Float64[np.ndarray, " days"]
+    index_past: Float64[np.ndarray, " days"]
     weights: Mapping[str, tuple[tuple[str, float], ...]]
     beta: Float64[np.ndarray, " names"]
     beta_days: Int64[np.ndarray, " names"]
@@ -101,11 +103,6 @@ class StressUniverse:
         """Place in ``names`` of the underlying of each factor; −1 for rates and exchange rates."""
         has = {"spot", "volatility"}
         return np.array([self.place[one.name] if one.kind in has else -1 for one in self.factors], np.int64)
-
-    @property
-    def index_column(self) -> int:
-        """Column of the main index's spot; −1 where no instrument is on it."""
-        return self.place.get(self.index, -1)
 
     def underlyings(self, target: Target, sectors: Mapping[str, tuple[str, ...]]) -> list[int]:
         """Return the places of the underlyings that a target of a spot, volatility or basis means."""
@@ -147,7 +144,9 @@ class StressUniverse:
         spots = slice(0, len(self.names))
         past = np.where(self.known[:, spots], self.past[:, spots], 0.0)
         own = past.min(axis=0, initial=0.0) if fall else past.max(axis=0, initial=0.0)
-        of_index = own[self.index_column] if self.index_column >= 0 else 0.0
+        of_index = (
+            np.nanmin(self.index_past, initial=0.0) if fall else np.nanmax(self.index_past, initial=0.0)
+        )
         return np.where(self.known[:, spots].any(axis=0), own, self.beta * of_index)
 
     def currencies(self, target: Target) -> list[int]:
@@ -190,7 +189,8 @@ def stress_universe(
         names=names,
         kinds=tuple(listed["underlying_kind"]),
         index=index,
-        index_moves=_index_moves(histories, index),
+        index_moves=_of_index(histories, index, 1),
+        index_past=_of_index(histories, index, horizon_days),
         weights=_weights(market, snapshot),
         beta=beta,
         beta_days=beta_days,
@@ -212,15 +212,6 @@ def main_index(market: Market, as_of: date) -> str:
     order = [pl.col("kind") == "index", pl.col("prices"), pl.col("parts").fill_null(0), pl.col("underlying")]
     ranked = known.sort(order, descending=[True, True, True, False])["underlying"]
     return str(ranked[0])
-
-
-def _index_moves(histories: Histories, index: str) -> Float64[np.ndarray, " days"]:
-    column = histories.columns.get(f"spot:{index}", -1)
-    if column < 0:
-        return np.full(histories.days.size, np.nan)
-    moves = histories.returns[:, column]
-    simple = np.expm1(moves) if histories.rules.returns == "log" else moves
-    return np.where(histories.valid[:, column], simple, np.nan)
 
 
 def _factors(names: tuple[str, ...], snapshot: Snapshot, histories: Histories) -> tuple[RiskFactor, ...]:
@@ -269,6 +260,12 @@ def _past(
         known[lag:] &= valid[:-lag]
     known[: horizon_days - 1] = False
     return moves, known
+
+
+def _of_index(histories: Histories, index: str, horizon_days: int) -> Float64[np.ndarray, " days"]:
+    columns = np.array([histories.columns.get(f"spot:{index}", -1)], np.int64)
+    moves, known = _past(histories, columns, horizon_days)
+    return np.where(known, moves, np.nan)[:, 0]
 
 
 def _betas(

@@ -9,7 +9,7 @@ import polars as pl
 
 from crossmargin.reports.programmes import summary
 from crossmargin.reports.programmes.figures import account_figure, correlation_figure, tail_figure
-from crossmargin.reports.programmes.tables import PageTable, page_table
+from crossmargin.reports.tables import PageTable, page_table
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from datetime import date
-from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from crossmargin.core.files import whole_file
-from crossmargin.reports.documents import frame_bytes
+from crossmargin.reports.documents import frame_bytes, frame_columns, json_bytes, write_files
 from crossmargin.reports.programmes.page import PARTICIPANTS, comparison_page
 from crossmargin.reports.programmes.summary import stacked, system_table
 
 if TYPE_CHECKING:
-    import polars as pl
+    from pathlib import Path
 
     from crossmargin.programmes.result import Comparison, ProgrammeResult
     from crossmargin.reports.documents import DocumentFormat
@@ -42,8 +37,7 @@ def comparison_document(comparison: Comparison, kind: DocumentFormat) -> bytes:
         disclosure, item 20.7).
     """
     if kind == "json":
-        text = json.dumps(_plain(comparison), default=_exact, ensure_ascii=False, allow_nan=False)
-        return (text + "\n").encode()
+        return json_bytes(_plain(comparison))
     return frame_bytes(system_table(comparison), kind)
 
 
@@ -52,7 +46,7 @@ def _plain(comparison: Comparison) -> dict[str, object]:
         "market": comparison.market,
         "data_note": comparison.data_note,
         "results": [_plain_result(result) for result in comparison.results],
-        "findings": _columns(comparison.findings),
+        "findings": frame_columns(comparison.findings),
     }
 
 
@@ -65,21 +59,9 @@ def _plain_result(result: ProgrammeResult) -> dict[str, object]:
         "requirement": result.requirement,
         "saving": result.saving,
         "share": result.share,
-        **{table: _columns(getattr(result, table)) for table in TABLES},
+        **{table: frame_columns(getattr(result, table)) for table in TABLES},
         "provenance": result.provenance.to_dict(),
     }
-
-
-def _columns(frame: pl.DataFrame) -> dict[str, list[object]]:
-    return {series.name: series.to_list() for series in frame}
-
-
-def _exact(value: object) -> str:
-    """Return what JSON has no type for: amounts as decimals that no reader rounds, dates in ISO form."""
-    if isinstance(value, Decimal):
-        return str(value)
-    assert isinstance(value, date), f"a table holds {type(value)}"
-    return value.isoformat()
 
 
 def write_report(
@@ -116,8 +98,4 @@ def write_report(
         "findings.csv": frame_bytes(comparison.findings, "csv"),
         "comparison.json": comparison_document(comparison, "json"),
     }
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        with whole_file(Path(folder) / name) as stream:
-            stream.write(content)
-    return [Path(folder) / name for name in contents]
+    return write_files(folder, contents)

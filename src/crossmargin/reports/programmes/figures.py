@@ -7,8 +7,8 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final
 
 from crossmargin.models.market import HOUSES
-from crossmargin.reports.programmes.amounts import MINUS, millions
-from crossmargin.reports.programmes.charts import BESIDE, Bar, Row, bar_chart, waterfall
+from crossmargin.reports.amounts import MINUS, millions
+from crossmargin.reports.charts import BESIDE, Bar, Row, bar_chart, waterfall
 from crossmargin.reports.programmes.summary import band_table
 
 if TYPE_CHECKING:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from crossmargin.reports.programmes.summary import finding_table
-from crossmargin.reports.programmes.tables import Cell, Head, PageTable, page_table
+from crossmargin.reports.sources import source_table
+from crossmargin.reports.tables import Cell, Head, PageTable, page_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from crossmargin.programmes.programme import Programme
-    from crossmargin.programmes.result import Comparison, ProgrammeResult
+    from crossmargin.programmes.result import Comparison
 
 __all__ = ["OriginSection", "origin_section"]
 
@@ -32,8 +31,9 @@ class OriginSection:
 def origin_section(comparison: Comparison) -> OriginSection:
     """Return what the page shows of data, parameters and settings."""
     differing, shared = _settings(comparison)
+    stamps = [(result.programme.name, result.provenance) for result in comparison.results]
     return OriginSection(
-        sources=_sources(comparison),
+        sources=source_table(stamps, "programmes"),
         differing=differing,
         shared=shared,
         findings=page_table("What was left out or replaced on the way", finding_table(comparison)),
@@ -74,29 +74,3 @@ def _text_table(caption: str, heads: list[str], rows: list[list[str]]) -> PageTa
         tuple(Cell(text, text, field) for text, field in zip(row, heads, strict=True)) for row in rows
     )
     return PageTable(caption, tuple(Head(head, numeric=False) for head in heads), cells)
-
-
-def _sources(comparison: Comparison) -> PageTable:
-    """Return engine, methods, parameter sets, seeds and hashes, each with the programmes that have it."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for result in comparison.results:
-        for pair in dict.fromkeys(_stamped(result)):
-            found.setdefault(pair, []).append(result.programme.name)
-    everywhere = len(comparison.results)
-    rows = [
-        (what, content, "all" if len(names) == everywhere else ", ".join(names))
-        for (what, content), names in sorted(found.items(), key=lambda item: len(item[1]) < everywhere)
-    ]
-    frame = pl.DataFrame(rows, schema=["what", "content", "programmes"], orient="row")
-    return page_table("What the numbers were made with", frame)
-
-
-def _stamped(result: ProgrammeResult) -> Iterator[tuple[str, str]]:
-    stamp = result.provenance
-    yield "engine", f"crossmargin {stamp.engine_version}"
-    yield from (("parameter set", name) for name in stamp.parameter_sets)
-    yield from ((f"SHA-256 of {name}", digest) for name, digest in stamp.input_hashes)
-    if stamp.seed is not None:
-        yield "seed", str(stamp.seed)
-    yield "method", stamp.method
-    yield from ((f"setting {name}", value) for name, value in stamp.settings)

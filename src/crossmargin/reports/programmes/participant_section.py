@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crossmargin.reports.amounts import full_amount, percent
 from crossmargin.reports.programmes import summary
-from crossmargin.reports.programmes.amounts import full_amount, percent
 from crossmargin.reports.programmes.figures import distribution_figures
-from crossmargin.reports.programmes.tables import Cell, Head, PageTable, page_table
+from crossmargin.reports.tables import Cell, Head, PageTable, page_table
 
 if TYPE_CHECKING:
     from decimal import Decimal

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from crossmargin.reports.programmes import summary
 from crossmargin.reports.programmes.figures import system_figure, waterfall_figures
-from crossmargin.reports.programmes.tables import PageTable, page_table
+from crossmargin.reports.tables import PageTable, page_table
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -9,7 +9,7 @@ import polars.selectors as cs
 from rich.console import Group
 from rich.text import Text
 
-from crossmargin.reports.programmes.amounts import percent
+from crossmargin.reports.amounts import percent
 from crossmargin.reports.programmes.summary import binding_table, safety_table, stacked, system_table
 from crossmargin.reports.terminal import breakdown_table, explanation, frame_table, note, stamp
 

@@ -1,17 +1,14 @@
-"""Bars of a report as static SVG: one drawing for every chart, made for the width of a phone.
+"""Bars of a report as static SVG: one drawing for every chart of bars.
 
 A row has its label and its number above its bars, or beside them where labels are short, so that no axis is needed.
-Colours are names of custom properties of the page, which knows whether it is light or dark. Nothing in the SVG
-depends on the fonts of the machine that draws it: the frame is fixed, and no text decides where another stands.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from crossmargin.errors import RangeError
+from crossmargin.reports.drawing import WIDTH, drawn, framed, inline_values, require_finite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ABOVE", "BESIDE", "Bar", "Layout", "Row", "bar_chart", "waterfall"]
 
-EDGE: Final = 2
-"""Pixels around the plot, for strokes and marks that stand on its border."""
-
-WIDTH: Final = 360 - 2 * EDGE
 BAR_HEIGHT: Final = 13
 LABEL_LENGTH: Final = 42
 
@@ -130,16 +123,11 @@ def bar_chart(
     RangeError
         If an amount is not finite.
     """
-    import vl_convert  # noqa: PLC0415
-
     ends = [end for row in rows for bar in row.bars for end in (bar.start, bar.end)]
-    if not all(abs(end) < float("inf") for end in (*ends, *domain)):
-        raise RangeError(f"{title}: an amount is not finite")
+    require_finite(title, (*ends, *domain))
     low, high = domain
     chart = _chart(rows, (low, high if high > low else low + 1.0), layout)
-    return _labelled(
-        vl_convert.vegalite_to_svg(chart.to_dict(), allowed_base_urls=[]), name, title, description
-    )
+    return drawn(chart, name=name, title=title, description=description)
 
 
 def _chart(rows: Sequence[Row], domain: tuple[float, float], layout: Layout) -> LayerChart:
@@ -150,17 +138,7 @@ def _chart(rows: Sequence[Row], domain: tuple[float, float], layout: Layout) -> 
     down = alt.Y("row:O", axis=None, scale=alt.Scale(domain=places, paddingInner=0, paddingOuter=0))
     scale = alt.Scale(domain=list(domain), range=[layout.left, layout.right], nice=False, zero=False)
     layers = [*_shapes(rows, down, {"axis": None, "scale": scale}, layout), *_texts(rows, down, layout)]
-    return (
-        alt.layer(*layers)
-        .properties(
-            width=WIDTH,
-            height=layout.row_height * len(rows),
-            padding=EDGE,
-            autosize=alt.AutoSizeParams(type="none"),
-        )
-        .configure(aria=False, background="transparent", font="sans-serif")
-        .configure_view(stroke=None)
-    )
+    return framed(layers, layout.row_height * len(rows))
 
 
 def _shapes(rows: Sequence[Row], down: Any, along: dict[str, Any], layout: Layout) -> list[Any]:
@@ -170,10 +148,10 @@ def _shapes(rows: Sequence[Row], down: Any, along: dict[str, Any], layout: Layou
     marks = [{"row": place, "at": row.mark} for place, row in enumerate(rows) if row.mark is not None]
     at, shift = alt.X("at:Q", **along), layout.bar_shift
     colour = alt.Color("fill:N", scale=None, legend=None)
-    tick = alt.Chart(_values(marks)).encode(x=at, y=down)
+    tick = alt.Chart(inline_values(marks)).encode(x=at, y=down)
     return [
-        alt.Chart(_values([{"at": 0.0}])).mark_rule(color="var(--line)").encode(x=at),
-        alt.Chart(_values(bars))
+        alt.Chart(inline_values([{"at": 0.0}])).mark_rule(color="var(--line)").encode(x=at),
+        alt.Chart(inline_values(bars))
         .mark_bar(height=BAR_HEIGHT, yOffset=shift)
         .encode(x=alt.X("start:Q", **along), x2="end:Q", y=down, color=colour),
         # A mark has a rim of the page's colour, so that it is seen on every bar.
@@ -193,7 +171,7 @@ def _texts(rows: Sequence[Row], down: Any, layout: Layout) -> list[Any]:
 
     words = [{"row": place, "label": _cut(row.label), "number": row.number} for place, row in enumerate(rows)]
     return [
-        alt.Chart(_values(words))
+        alt.Chart(inline_values(words))
         .mark_text(align=side, baseline="middle", dy=layout.text_shift, fontSize=12, color="currentColor")
         .encode(x=alt.value(x), y=down, text=f"{field}:N")
         for side, x, field in _SIDES
@@ -204,27 +182,5 @@ def _placed(place: int, bar: Bar) -> dict[str, object]:
     return {"row": place, "start": bar.start, "end": bar.end, "fill": f"var(--{bar.colour})"}
 
 
-def _values(rows: Sequence[dict[str, Any]]) -> Any:
-    import altair as alt  # noqa: PLC0415
-
-    return alt.InlineData(values=list(rows))
-
-
 def _cut(label: str) -> str:
     return label if len(label) <= LABEL_LENGTH else f"{label[: LABEL_LENGTH - 1]}…"
-
-
-def _labelled(svg: str, name: str, title: str, description: str) -> Markup:
-    """Give a drawing its title and description, and a size that follows the page."""
-    from markupsafe import Markup  # noqa: PLC0415
-
-    box = re.search(r'viewBox="([\d. ]+)"', svg)
-    assert box is not None, "a drawing has a view box"
-    assert " id=" not in svg, "names in a drawing would clash with those of the next one on the page"
-    body = svg[svg.index(">") + 1 :]
-    head = Markup(
-        '<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="{box}" role="img" '
-        'aria-labelledby="{name}-title {name}-desc">'
-        '<title id="{name}-title">{title}</title><desc id="{name}-desc">{description}</desc>'
-    ).format(box=box[1], name=name, title=title, description=description)
-    return head + Markup(body)  # noqa: S704 - the renderer has escaped every text in it

@@ -5,7 +5,16 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
-__all__ = ["MINUS", "currency_sign", "full_amount", "millions", "percent", "plain_number"]
+__all__ = [
+    "MINUS",
+    "currency_sign",
+    "full_amount",
+    "millions",
+    "percent",
+    "plain_number",
+    "signed",
+    "whole_amount",
+]
 
 MINUS: Final = "\N{MINUS SIGN}"
 SIGNS: Final = {"HKD": "HK$", "USD": "US$"}
@@ -18,7 +27,12 @@ def currency_sign(currency: str) -> str:
 
 def full_amount(amount: Decimal) -> str:
     """Return thousands separated, with every decimal: 1,234,567.80."""
-    return _signed(f"{amount:,f}")
+    return signed(f"{amount:,f}")
+
+
+def whole_amount(amount: Decimal) -> str:
+    """Return thousands separated, without decimals, a half away from zero: 1,234,568; never −0."""
+    return signed(f"{amount.quantize(Decimal(1), ROUND_HALF_UP) + 0:,f}")
 
 
 def millions(amount: Decimal, currency: str) -> str:
@@ -30,13 +44,14 @@ def millions(amount: Decimal, currency: str) -> str:
 
 def percent(share: float) -> str:
     """Return a fraction as a percentage with one decimal; never −0.0."""
-    return _signed(f"{round(share * 100, 1) + 0.0:,.1f}%")
+    return signed(f"{round(share * 100, 1) + 0.0:,.1f}%")
 
 
 def plain_number(number: float) -> str:
     """Return thousands separated; two decimals unless it is whole."""
-    return _signed(f"{number:,}" if isinstance(number, int) else f"{number + 0.0:,.2f}")
+    return signed(f"{number:,}" if isinstance(number, int) else f"{number + 0.0:,.2f}")
 
 
-def _signed(text: str) -> str:
+def signed(text: str) -> str:
+    """Return a number with a minus sign in place of a hyphen."""
     return text.replace("-", MINUS)

@@ -7,14 +7,14 @@ from decimal import Decimal
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from crossmargin.reports.programmes.amounts import full_amount, percent, plain_number
+from crossmargin.reports.amounts import full_amount, percent, plain_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import polars as pl
 
-__all__ = ["Cell", "Head", "PageTable", "page_table"]
+__all__ = ["NOTHING", "Cell", "Head", "PageTable", "cell_text", "page_table"]
 
 SHARES: Final = ("share", "joined")
 SHARE_PREFIX: Final = "found:"
@@ -69,8 +69,26 @@ class PageTable:
         return tuple(n for length in lengths for n in (length, *(0,) * (length - 1)))
 
 
+def cell_text(name: str, value: object) -> str:
+    """Return how a value is shown, by its type and, where it is a share, by its column's name."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Decimal):
+        return full_amount(value)
+    if isinstance(value, float):
+        return percent(value) if name in SHARES or name.startswith(SHARE_PREFIX) else plain_number(value)
+    return plain_number(value) if isinstance(value, int) else str(value)
+
+
 def page_table(
-    caption: str, frame: pl.DataFrame, names: Mapping[str, str] | None = None, *, grouped: bool = False
+    caption: str,
+    frame: pl.DataFrame,
+    names: Mapping[str, str] | None = None,
+    *,
+    grouped: bool = False,
+    text: Callable[[str, object], str] = cell_text,
 ) -> PageTable:
     """Return a frame as a table of the page.
 
@@ -84,19 +102,21 @@ def page_table(
         Headings that differ from the column's name.
     grouped : bool
         As in ``PageTable``.
+    text : callable
+        Shown text of a column's name and a value.
     """
     heads = tuple(
         Head((names or {}).get(name, _heading(name)), dtype.is_numeric())
         for name, dtype in frame.schema.items()
     )
-    rows = tuple(_cells(frame.columns, row) for row in frame.iter_rows())
+    rows = tuple(_cells(frame.columns, row, text) for row in frame.iter_rows())
     return PageTable(caption, heads, rows, grouped)
 
 
-def _cells(names: Sequence[str], row: Sequence[object]) -> tuple[Cell, ...]:
-    return tuple(
-        Cell(_text(name, value), _exact(value), name) for name, value in zip(names, row, strict=True)
-    )
+def _cells(
+    names: Sequence[str], row: Sequence[object], text: Callable[[str, object], str]
+) -> tuple[Cell, ...]:
+    return tuple(Cell(text(name, value), _exact(value), name) for name, value in zip(names, row, strict=True))
 
 
 def _heading(name: str) -> str:
@@ -105,15 +125,3 @@ def _heading(name: str) -> str:
 
 def _exact(value: object) -> str:
     return "" if value is None else str(value)
-
-
-def _text(name: str, value: object) -> str:
-    if value is None:
-        return NOTHING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Decimal):
-        return full_amount(value)
-    if isinstance(value, float):
-        return percent(value) if name in SHARES or name.startswith(SHARE_PREFIX) else plain_number(value)
-    return plain_number(value) if isinstance(value, int) else str(value)
