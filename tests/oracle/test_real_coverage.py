@@ -73,7 +73,10 @@ def test_the_page_shows_what_is_computed(of):
 
 def rows_of(name):
     """Return the rows that the page shows under a name, by their first cell."""
-    lines = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in real_coverage.shown(name).splitlines()]
+    lines = [
+        [cell.strip() for cell in line.strip("| ").split(" | ")]
+        for line in real_coverage.shown(name).splitlines()
+    ]
     return {line[0]: line[1:] for line in lines}
 
 
@@ -84,8 +87,15 @@ SWITCH_TABLES = {
 }
 
 
-@pytest.mark.parametrize(("table", "switch"), [("switches-indices", "confidence 0.998"), ("switches-indices", "λ 0.94"),
-                                               ("switches-stocks", "confidence 0.998"), ("switches-basket", "buffer 25%")])
+@pytest.mark.parametrize(
+    ("table", "switch"),
+    [
+        ("switches-indices", "confidence 0.998"),
+        ("switches-indices", "λ 0.94"),
+        ("switches-stocks", "confidence 0.998"),
+        ("switches-basket", "buffer 25%"),
+    ],
+)
 def test_the_page_shows_what_a_switch_restores(table, switch, monkeypatch):
     names = ("today", switch)
     monkeypatch.setattr(real_coverage, "SWITCHES", {name: real_coverage.SWITCHES[name] for name in names})
@@ -99,14 +109,17 @@ def test_the_page_shows_what_a_switch_restores(table, switch, monkeypatch):
 
 
 @pytest.mark.parametrize("horizon", [1, 2])
-@pytest.mark.parametrize("switches", [TODAY, Switches(decay=0.94, floor_days=2500, stressed_weight=0.5)], ids=["today", "other"])
+@pytest.mark.parametrize(
+    "switches", [TODAY, Switches(decay=0.94, floor_days=2500, stressed_weight=0.5)], ids=["today", "other"]
+)
 def test_scenarios_of_a_day_are_those_that_the_engine_makes_of_what_was_known(horizon, switches):
     span = fund_span()
     row = span.start + 700
     ((moves, parts),) = scenarios_by_day(span, switches, horizon, [row])
     known = span.histories.until(span.days[row].item())
     made = scenarios_from_histories(known, switches.settings(known, horizon))
-    assert np.concatenate(moves, axis=1).T == pytest.approx(made.moves, abs=1e-15)
+    found = np.concatenate(moves, axis=1).T
+    assert found == pytest.approx(made.moves, abs=1e-15)
     assert parts == made.parts
 
 
@@ -154,7 +167,10 @@ def test_fund_against_futures_is_margined_as_the_designs_do(day):
     span = known_on(real_books.index_and_fund(), {"HSI": "index", "2800.HK": "etf"}, day)
     ((one, _),), ((two, parts),) = (scenarios_by_day(span, TODAY, days, [span.start]) for days in (1, 2))
     held = books.books["long fund"]
-    fund, future = held["2800"] * books.prices["2800"][0], -held["HSI.F"] * INDEX_MULTIPLIER * books.prices["HSI.F"][0]
+    fund, future = (
+        held["2800"] * books.prices["2800"][0],
+        -held["HSI.F"] * INDEX_MULTIPLIER * books.prices["HSI.F"][0],
+    )
     found = hedged_day(one, two, parts, span.column("2800.HK"), span.column("HSI"), future / fund, FLOOR)
     nothing = dict.fromkeys(("cash", "futures", "whole"), np.zeros(1))
     made = books_of(("long fund", "short fund"), np.array([day], "datetime64[D]"), [found], nothing)
@@ -163,7 +179,9 @@ def test_fund_against_futures_is_margined_as_the_designs_do(day):
         lines = {line.what: line.margin[0] * fund for line in book.lines()}
         what = {LINKED: TWO_POT, POT: ONE_POT, MERGED: real_coverage.MERGED}[row.programme]
         assert book.cash[0] * fund == pytest.approx(row.alone["HKSCC"], rel=1e-6)
-        assert book.futures[0] * fund == pytest.approx(row.alone["HKCC"], rel=5e-3)  # a future has whole index points
+        assert book.futures[0] * fund == pytest.approx(
+            row.alone["HKCC"], rel=5e-3
+        )  # a future has whole index points
         assert lines[what] == pytest.approx(row.requirement, rel=5e-3)
 
 
@@ -178,10 +196,14 @@ def test_baskets_against_futures_are_margined_as_the_designs_do(day):
     of_index = np.array([real_books.turnover_weights(day, members)[name] for name in members])
     for row in outcomes(books, chosen(MERGED), settings()):
         held = books.books[row.book]
-        value = np.array([held[real_books.code(name)] * books.prices[real_books.code(name)][0] for name in members])
+        value = np.array(
+            [held[real_books.code(name)] * books.prices[real_books.code(name)][0] for name in members]
+        )
         future = abs(held["HSI.F"]) * INDEX_MULTIPLIER * books.prices["HSI.F"][0] / AMOUNT
         way = BY_DAY_AND_WAY.index(row.book.split()[0])
-        cash, scan, joint = basket_day(one, two, parts, columns, index, np.abs(value) / AMOUNT, of_index, future)
+        cash, scan, joint = basket_day(
+            one, two, parts, columns, index, np.abs(value) / AMOUNT, of_index, future
+        )
         assert cash[way] * AMOUNT == pytest.approx(row.alone["HKSCC"], rel=1e-5)
         assert scan * AMOUNT == pytest.approx(row.alone["HKCC"], rel=5e-3)
         assert joint[way] * AMOUNT == pytest.approx(row.requirement, rel=1e-2)

@@ -7,7 +7,6 @@ from datetime import date
 import numpy as np
 import pytest
 import real_coverage
-import real_offsets
 from real_books import closing_prices
 from real_history import FILTERED, Switches, scenarios_by_day, shortfall
 from real_market import requires_real_data

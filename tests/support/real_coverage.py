@@ -32,8 +32,8 @@ from real_margins import (
     Line,
     basket_books,
     basket_two_pots,
-    fund_books,
     closed_out,
+    fund_books,
     index_margins,
     joint_margins,
     stock_margins,
@@ -141,7 +141,9 @@ def stock_years():
         ])  # fmt: skip
     body.append(["all", *(cell(*counts([line for line in those if line.book.startswith(way)])) for way in ("long", "short")),
                  f"{sum(below_asked(line) for line in those)} of {len(those)}", "", ""])  # fmt: skip
-    return lines(["year", "long", "short", "below 99% in the year", "most exceedances", "peak uncovered"], body)
+    return lines(
+        ["year", "long", "short", "below 99% in the year", "most exceedances", "peak uncovered"], body
+    )
 
 
 def below_asked(line):
@@ -204,11 +206,12 @@ def saving_table():
         for book in books:
             found = {line.what: line for line in book.lines()}
             alone = found[BOTH_ALONE].margin.mean()
-            row = [book.name]
-            for what in (TWO_POT, ONE_POT, MERGED):
-                row.append(rate(1 - found[what].margin.mean() / alone, 0) if what in found else "")
+            saved = [
+                rate(1 - found[what].margin.mean() / alone, 0) if what in found else ""
+                for what in (TWO_POT, ONE_POT, MERGED)
+            ]
             each = [largest_cut(found[what]) for what in (CASH_ALONE, FUTURES_ALONE, BOTH_ALONE)]
-            body.append([*row, *(rate(cut, 0) for cut in each)])
+            body.append([book.name, *saved, *(rate(cut, 0) for cut in each)])
     return lines(["book", "two-pot saves", "one pot saves", "merged saves", "largest cut: cash leg by itself",
                   "futures leg by itself", "both for the whole"], body)  # fmt: skip
 
@@ -236,10 +239,19 @@ def short_years(those):
 def short_table(those):
     """Return the table of years of lines below what is asked for, with the days of the exceedances."""
     body = [
-        [str(year), line.book, line.what, cell(*counts([line])), rate(float(line.uncovered.max())), when(line)]
+        [
+            str(year),
+            line.book,
+            line.what,
+            cell(*counts([line])),
+            rate(float(line.uncovered.max())),
+            when(line),
+        ]
         for year, line in short_years(those)
     ]
-    return lines(["year", "book", "margin", "exceedances", "peak uncovered", "days"], body) if body else "None."
+    return (
+        lines(["year", "book", "margin", "exceedances", "peak uncovered", "days"], body) if body else "None."
+    )
 
 
 def when(line):
@@ -349,14 +361,23 @@ def leg_table():
     body = []
     for cap in LEG_CAPS:
         row = [rate(cap, 0)]
-        for what, of in ((CASH_ALONE, "cash"), (FUTURES_ALONE, "futures")):
+        for what in (CASH_ALONE, FUTURES_ALONE):
             those = [
                 replace(line, margin=line.margin * (1 - np.minimum(1 - book.kept, cap)))
                 for book in fund_books() for line in book.lines() if line.what == what
             ]  # fmt: skip
             row += [cell(*counts(those)), rate(max(float(line.uncovered.max()) for line in those))]
         body.append(row)
-    return lines(["cap of two pots", "cash leg after, 2 d", "peak uncovered", "futures leg after, 1 d", "peak uncovered"], body)
+    return lines(
+        [
+            "cap of two pots",
+            "cash leg after, 2 d",
+            "peak uncovered",
+            "futures leg after, 1 d",
+            "peak uncovered",
+        ],
+        body,
+    )
 
 
 def horizon_table():
@@ -369,7 +390,9 @@ def horizon_table():
                 those = closed_out(name, margined, closed)
                 row += [cell(*counts([line.only(2008) for line in those])), cell(*counts(those))]
             body.append(row)
-    return lines(["margin over", "loss over", "HSI 2008", "HSI, all years", "HSCEI 2008", "HSCEI, all years"], body)
+    return lines(
+        ["margin over", "loss over", "HSI 2008", "HSI, all years", "HSCEI 2008", "HSCEI, all years"], body
+    )
 
 
 # Published reductions --------------------------------------------------------------------------------------------
@@ -407,7 +430,9 @@ def offset_line(offset, reduction, way):
     """Return one way round of a pair as a line whose margins are cut."""
     words = f"{('long', 'short')[way]} {offset.name}"
     margin = (1 - reduction) * offset.alone[:, way]
-    return Line(words, f"cut by {rate(reduction, 0)}", offset.horizon, offset.days, margin, offset.gain[:, way])
+    return Line(
+        words, f"cut by {rate(reduction, 0)}", offset.horizon, offset.days, margin, offset.gain[:, way]
+    )
 
 
 OFFSET_HEAD = [
@@ -444,7 +469,9 @@ def india_table():
 def every_offset():
     """Yield each pair with its published reduction."""
     for reduction, labels in PUBLISHED.values():
-        yield from ((real_offsets.abroad(label, horizon), reduction) for label in labels for horizon in (1, 2))
+        yield from (
+            (real_offsets.abroad(label, horizon), reduction) for label in labels for horizon in (1, 2)
+        )
     yield from ((real_offsets.hong_kong()[label], reduction) for label, reduction in INDIA.items())
 
 

@@ -21,10 +21,8 @@ import numpy as np
 import polars as pl
 from real_books import (
     MEMBERS,
-    TURNOVER_DAYS,
     PRICE_SCHEMA,
-    bond_levels,
-    closing_prices,
+    TURNOVER_DAYS,
     fund_prices,
     traded_stocks,
     underlyings,
@@ -77,6 +75,16 @@ class Span:
     def column(self, name):
         return self.names.index(name)
 
+    def only(self, name):
+        """Return the span of one factor alone."""
+        one = slice(self.column(name), self.column(name) + 1)
+        arrays = {
+            of: getattr(self.histories, of)[:, one]
+            for of in ("levels", "returns", "valid", "proxied", "stale")
+        }
+        histories = replace(self.histories, factors=self.histories.factors[one], **arrays)
+        return replace(self, histories=histories, closes=self.closes[:, one])
+
     def moves_after(self, horizon):
         """Return the move of each price over the next days from each day, NaN where it is not known.
 
@@ -91,7 +99,9 @@ class Span:
         return moves
 
 
-def span_of(prices, kinds, *, proxy, first, last, currency="HKD", calendar="XHKG", left_out=None, levels=None):
+def span_of(
+    prices, kinds, *, proxy, first, last, currency="HKD", calendar="XHKG", left_out=None, levels=None
+):
     """Return the span of a table of prices; ``levels`` make the histories where they are not the prices themselves.
 
     What is filled from the proxy is filled by what was known on the first day that is judged.

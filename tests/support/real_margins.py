@@ -14,7 +14,16 @@ import numpy as np
 import real_books
 import real_evidence
 from real_books import MEMBERS
-from real_history import STOCK_FILES, TODAY, fund_span, index_span, scenarios_by_day, shortfall, stock_spans, turnovers
+from real_history import (
+    STOCK_FILES,
+    TODAY,
+    fund_span,
+    index_span,
+    scenarios_by_day,
+    shortfall,
+    stock_spans,
+    turnovers,
+)
 
 from crossmargin.kernels.tail_means import tail_mean
 from crossmargin.models.span.from_market_rules import (
@@ -80,7 +89,9 @@ class Line:
 def joined(lines):
     """Return one line of several that follow each other."""
     first = lines[0]
-    arrays = {name: np.concatenate([getattr(line, name) for line in lines]) for name in ("days", "margin", "gain")}
+    arrays = {
+        name: np.concatenate([getattr(line, name) for line in lines]) for name in ("days", "margin", "gain")
+    }
     return replace(first, **arrays)
 
 
@@ -135,9 +146,7 @@ def joint_margins(name, switches=TODAY):
 
 def index_margins(name):
     """Return the lines of an index future by its house's method over one day, and by the joint model over two."""
-    return [
-        line for pair in zip(closed_out(name, 1, 1), joint_margins(name), strict=True) for line in pair
-    ]
+    return [line for pair in zip(closed_out(name, 1, 1), joint_margins(name), strict=True) for line in pair]
 
 
 @cache
@@ -249,10 +258,16 @@ def fund_books(switches=TODAY, every=1):
     span = fund_span()
     cash, index = span.column("2800.HK"), span.column("HSI")
     rows = range(span.start, span.stop, every)
-    pairs = zip(scenarios_by_day(span, switches, 1, rows), scenarios_by_day(span, switches, 2, rows), strict=True)
+    pairs = zip(
+        scenarios_by_day(span, switches, 1, rows), scenarios_by_day(span, switches, 2, rows), strict=True
+    )
     found = [hedged_day(one, two, parts, cash, index, 1.0, FLOOR) for (one, _), (two, parts) in pairs]
     first, second = (span.moves_after(days)[rows.start : rows.stop : every] for days in (1, 2))
-    gains = {"cash": second[:, cash], "futures": -first[:, index], "whole": second[:, cash] - second[:, index]}
+    gains = {
+        "cash": second[:, cash],
+        "futures": -first[:, index],
+        "whole": second[:, cash] - second[:, index],
+    }
     return books_of(("long fund", "short fund"), span.days[rows.start : rows.stop : every], found, gains)
 
 
@@ -292,35 +307,58 @@ def basket_weights(span, file):
     }
 
 
-@cache
 def basket_books(switches=TODAY, weighting="turnover"):
     """Return a basket of members against index futures, both ways round, by one pot and merged; of both spans."""
-    parts = [basket_span(span, file, switches, weighting) for span, file in zip(stock_spans(), STOCK_FILES, strict=True)]
-    return [followed(books) for books in zip(*parts, strict=True)]
+    return baskets_of_all(switches)[weighting]
 
 
-def basket_span(span, file, switches, weighting):
-    """Return the books of one span."""
+@cache
+def baskets_of_all(switches):
+    """Return the books of every way of weighting."""
+    spans = [basket_span(span, file, switches) for span, file in zip(stock_spans(), STOCK_FILES, strict=True)]
+    return {
+        name: [followed(books) for books in zip(*(each[name] for each in spans), strict=True)]
+        for name in BASKETS
+    }
+
+
+def basket_span(span, file, switches):
+    """Return the books of one span by way of weighting."""
     columns, index = [span.column(name) for name in MEMBERS], span.column("HSI")
-    by_turnover, weights = (basket_weights(span, file)[name] for name in ("turnover", weighting))
-    rows = [row for row in range(span.start, span.stop) if not np.isnan(weights[row, 0])]
-    one, two = (scenarios_by_day(span, switches, days, rows) for days in (1, 2))
-    found = [
-        basket_day(
-            first, second, parts, columns, index, weights[row], by_turnover[row], multiplier=1 + switches.buffer
-        )
-        for row, (first, _), (second, parts) in zip(rows, one, two, strict=True)
-    ]
-    return basket_ways(span, rows, weights, columns, index, found, weighting)
+    weights = basket_weights(span, file)
+    rows = [row for row in range(span.start, span.stop) if not np.isnan(weights["equal"][row, 0])]
+    one = scenarios_by_day(span.only("HSI"), switches, PRIME.horizon_days, rows)
+    two = scenarios_by_day(span, switches, 2, rows)
+    found = {name: [] for name in BASKETS}
+    for row, (first, _), (second, parts) in zip(rows, one, two, strict=True):
+        for name, margins in found.items():
+            margins.append(
+                basket_day(
+                    first[0][0],
+                    second,
+                    parts,
+                    columns,
+                    index,
+                    weights[name][row],
+                    weights["turnover"][row],
+                    multiplier=1 + switches.buffer,
+                )
+            )
+    return {
+        name: basket_ways(span, rows, weights[name], columns, index, margins, name)
+        for name, margins in found.items()
+    }
 
 
-def basket_day(one, two, parts, columns, index, weights, of_index, ratio=1.0, multiplier=1.0):
+def basket_day(index_moves, two, parts, columns, index, weights, of_index, ratio=1.0, multiplier=1.0):
     """Return HKSCC's margin of a basket, PRiME's of the futures, and the joint model's of both, on one day.
 
-    The basket is worth the sum of its weights, the futures ``ratio``. ``of_index`` are the weights taken for the index's: as much as these hold whole is matched, and charged for its basis.
+    ``index_moves`` are those of the index over one day, ``two`` those of everything over two, by part. The basket is worth
+    the sum of its weights, the futures ``ratio``. ``of_index`` are the weights taken for the index's: as much as these hold
+    whole is matched, and charged for its basis.
     """
     own = [(weights[:, None] * part[columns]).sum(axis=0) for part in two]
-    scan = scan_range(np.ascontiguousarray(one[0][index]), PRIME)
+    scan = scan_range(np.ascontiguousarray(index_moves), PRIME)
     cash = np.maximum(shortfall([held(part) for part in own], parts), FLOOR)
     net = [held(part - ratio * every[index]) for part, every in zip(own, two, strict=True)]
     joint = shortfall(net, parts, multiplier)
@@ -330,7 +368,9 @@ def basket_day(one, two, parts, columns, index, weights, of_index, ratio=1.0, mu
 
 def basket_ways(span, rows, weights, columns, index, found, weighting):
     first, second = (span.moves_after(days)[rows] for days in (1, 2))
-    of_basket = np.where(weights[rows] > 0, weights[rows] * np.nan_to_num(second[:, columns]), 0.0).sum(axis=1)
+    of_basket = np.where(weights[rows] > 0, weights[rows] * np.nan_to_num(second[:, columns]), 0.0).sum(
+        axis=1
+    )
     gains = {"cash": of_basket, "futures": -first[:, index], "whole": of_basket - second[:, index]}
     cash, scan, joint = (np.array([day[place] for day in found]) for place in range(3))
     return [
@@ -342,7 +382,10 @@ def basket_ways(span, rows, weights, columns, index, found, weighting):
 
 def followed(books):
     """Return one book of several that follow each other."""
-    arrays = {name: np.concatenate([getattr(book, name) for book in books]) for name in ("days", "cash", "futures", "joint")}
+    arrays = {
+        name: np.concatenate([getattr(book, name) for book in books])
+        for name in ("days", "cash", "futures", "joint")
+    }
     gains = {of: np.concatenate([book.gains[of] for book in books]) for of in books[0].gains}
     return replace(books[0], **arrays, gains=gains)
 
@@ -352,9 +395,14 @@ TWO_POT_EVERY = 10
 
 
 def two_pot_days():
-    """Return every tenth day of the fund's time: without its prices HKSCC's model knows no future of the index."""
-    days = fund_span().days[fund_span().start : fund_span().stop - 2]
-    return [day.item() for day in days[::TWO_POT_EVERY]]
+    """Return every tenth day of the fund's time: without its prices HKSCC's model knows no future of the index.
+
+    Days on which, or in the two days after which, too few members have a price are left out.
+    """
+    span = fund_span()
+    days = span.days[span.start : span.stop].tolist()
+    runs = [days[at : at + 3] for at in range(0, len(days) - 2, TWO_POT_EVERY)]
+    return [run[0] for run in runs if len(real_books.members_on(run)) >= MEMBERS_LEAST]
 
 
 def basket_two_pots(days):

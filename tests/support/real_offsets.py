@@ -84,7 +84,7 @@ RESERVE = 7
 def third_fridays(days):
     """Return the third Fridays of the quarters' months and the trading days behind them: the roll of index futures."""
     fridays = [
-        day for day in days if (day.astype(object).weekday() == 4 and 15 <= day.astype(object).day <= 21  # noqa: PLR2004
+        day for day in days if (day.astype(object).weekday() == 4 and 15 <= day.astype(object).day <= 21
                                 and day.astype(object).month in QUARTERS)
     ]  # fmt: skip
     at = np.searchsorted(days, np.array(fridays))
@@ -103,7 +103,9 @@ def without_jumps(table, name, rolls):
 def hedge_ratios(span, held_name, hedge):
     """Return by row the slope of the moves of what is held on those of the hedge over the last days."""
     both = span.histories.counted[:, [span.column(held_name), span.column(hedge)]].all(axis=1)
-    own, other = (np.where(both, span.histories.returns[:, span.column(name)], 0.0) for name in (held_name, hedge))
+    own, other = (
+        np.where(both, span.histories.returns[:, span.column(name)], 0.0) for name in (held_name, hedge)
+    )
 
     def last(values):
         sums = np.concatenate([[0.0], np.cumsum(values)])
@@ -193,7 +195,11 @@ CONFIDENCES = ("0.994", "0.975")
 @cache
 def abroad(label, horizon, confidence=CONFIDENCES[0]):
     """Return a pair of America or Japan."""
-    make = {**dict.fromkeys(TREASURIES, treasury_span), **dict.fromkeys(JGBS, jgb_span), SPY: lambda _: spy_span()}
+    make = {
+        **dict.fromkeys(TREASURIES, treasury_span),
+        **dict.fromkeys(JGBS, jgb_span),
+        SPY: lambda _: spy_span(),
+    }
     switches = Switches(parts=FILTERED, confidence=confidence)
     return pair_offset(label, *make[label](label), horizon, switches)
 
@@ -227,7 +233,9 @@ def indices(switches=TODAY):
     ahead = span.moves_after(1)[rows.start : rows.stop]
     gain = ahead[:, one] - ratio * ahead[:, other]
     alone = np.stack([2 * scans[:, 0]] * 2, axis=1)
-    return Offset("HSI against HSCEI futures", 1, span.days[rows.start : rows.stop], alone, np.stack([gain, -gain], 1))
+    return Offset(
+        "HSI against HSCEI futures", 1, span.days[rows.start : rows.stop], alone, np.stack([gain, -gain], 1)
+    )
 
 
 @cache

@@ -122,7 +122,9 @@ def compared(levels, switches=TODAY):
 def all_levels():
     """Return releases and the monthly series; of one day told by both, the release."""
     days = {level.day for level in announced()}
-    return sorted([*announced(), *(level for level in monthly() if level.day not in days)], key=lambda at: at.day)
+    return sorted(
+        [*announced(), *(level for level in monthly() if level.day not in days)], key=lambda at: at.day
+    )
 
 
 def mean_gap(pairs, what):
@@ -237,7 +239,11 @@ def gap_table():
     assert (len(announced()), len(monthly())) == (14, 35), "as the head of the table says"
     body = []
     for name, switches in (("PRiME, today's settings", TODAY), ("PRiME with a floor of ten years", FLOORED)):
-        for what, words in (("clearing", "clearing house"), ("maintenance", "client maintenance"), ("initial", "client initial")):
+        for what, words in (
+            ("clearing", "clearing house"),
+            ("maintenance", "client maintenance"),
+            ("initial", "client initial"),
+        ):
             row = [name, words]
             for levels in (announced(), monthly()):
                 size, mean = mean_gap(compared(levels, switches), what)
@@ -271,7 +277,11 @@ def told(pair):
 def lag_words(found):
     """Return the lag of the published level where it has points during the rise, and that there are none otherwise."""
     after = found.after
-    if len(found.inside) < SERIES_LEAST and after.rate("clearing") >= found.rates[1] and after.level.day <= found.last:
+    if (
+        len(found.inside) < SERIES_LEAST
+        and after.rate("clearing") >= found.rates[1]
+        and after.level.day <= found.last
+    ):
         days = trading_days_between(found.risen, after.level.day)
         return f"at most {days} trading days behind half the rise: in force by then, since when is not known"
     if len(found.inside) < SERIES_LEAST:
@@ -313,7 +323,12 @@ def long_plot():
     days, _, scan, _ = engine()
     line = [(day, rate) for day, rate in zip(days[::EVERY].tolist(), scan[::EVERY].tolist(), strict=True)]
     dots = [(pair.level.day, pair.rate("clearing")) for pair in compared(all_levels())]
-    return chart("HSI future: PRiME's rate here (line) and HKCC's published level as the clearing house's (dots)", line, dots, "%Y")
+    return chart(
+        "HSI future: PRiME's rate here (line) and HKCC's published level as the clearing house's (dots)",
+        line,
+        dots,
+        "%Y",
+    )
 
 
 def short_plot():

@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from cyclopts import App
 from programme_market import market_of, sample
 
-from crossmargin.cli.stress import stress
+from crossmargin.cli import app
 from crossmargin.errors import InputError
 from crossmargin.formats.market.folder_writer import write_market
-
-app = App(name="crossmargin")
-app.command(stress)
 
 SCENARIO = """
 [[scenario]]

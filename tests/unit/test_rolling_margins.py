@@ -223,7 +223,7 @@ def test_rates_and_volatilities_without_moves_leave_accounts_realised(snapshot, 
 def test_one_thread_or_two_make_the_same_bytes(snapshot, histories, books):
     used = numba.get_num_threads()
     results = []
-    for threads in {1, used}:
+    for threads in (1, used, used):
         numba.set_num_threads(threads)
         results.append(margins(snapshot, histories, HKSCC, books, range(1800, 1820, 5)))
     numba.set_num_threads(used)
@@ -237,6 +237,25 @@ def test_days_may_be_asked_for_one_by_one(snapshot, histories, books):
         alone = margins(snapshot, histories, THREE, books.select(np.arange(30)), [day])
         np.testing.assert_array_equal(together.margin[row], alone.margin[0])
         np.testing.assert_array_equal(together.value_at_risk[row], alone.value_at_risk[0])
+
+
+def test_nothing_after_a_day_reaches_its_margins(snapshot, histories, books):
+    """Other data from a day after the horizon on: margins and gains of days before are the same."""
+    days, changed_from = [1500, 1600, 1700], 1603
+    rng, later = np.random.default_rng(9), slice(changed_from, None)
+    returns, valid, stale = histories.returns.copy(), histories.valid.copy(), histories.stale.copy()
+    returns[later] = rng.standard_normal(returns[later].shape) * 0.01
+    valid[later] = rng.random(valid[later].shape) < 0.99
+    stale[later] = rng.random(stale[later].shape) < 0.1
+    valid[later, histories.columns[HSI]] = True
+    other = replace(histories, returns=returns, valid=valid, stale=stale)
+    before = margins(snapshot, histories, QUICK, books, days)
+    after = margins(snapshot, other, QUICK, books, days)
+    for name in ("margin", "expected_shortfall", "value_at_risk", "margined", "realised"):
+        np.testing.assert_array_equal(getattr(before, name)[:2], getattr(after, name)[:2])
+    linear = slice(LINEAR_ACCOUNTS)
+    np.testing.assert_array_equal(before.gain[:2, linear], after.gain[:2, linear])
+    assert not np.array_equal(before.margin[2], after.margin[2])
 
 
 def test_underlyings_that_are_no_factor_and_empty_accounts(snapshot, histories, books):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from crossmargin.formats.stress_files import (
     stress_library,
     stress_scenarios_of_table,
 )
+from crossmargin.formats.toml_files import read_toml
 from crossmargin.programmes.stress.library import IndexExtremes, MoveRow, StressScenario, parse_target
 
 GOOD = """
@@ -186,3 +188,54 @@ def test_scenarios_from_python_are_checked_too():
         StressScenario(name="x", family="historical", source="s", rationale="r")
     with pytest.raises(InputError, match="one of fall, rise"):
         IndexExtremes(direction="up", count=2)
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "stress-library.md"
+
+
+def moved(row):
+    return f"{row.how} {row.size:+.4g}: " + ", ".join(f"`{target}`" for target in row.targets)
+
+
+def happens(one):
+    if isinstance(one.past, IndexExtremes):
+        return f"the {one.past.count} days of the largest {one.past.direction} of the main index"
+    if one.past is not None:
+        return f"moves up to {one.past}, on which the main index made {one.index_move:+.1%}"
+    return "; ".join(moved(row) for row in one.moves)
+
+
+def library_rows(family):
+    """A row of the reference page for each scenario of a family."""
+    return [
+        f"| {one.name} | {happens(one)} | {one.source} ({one.confidence}) | {one.rationale} |"
+        for one in stress_library()
+        if one.family == family
+    ]
+
+
+def sector_rows():
+    given, _ = read_toml(Path(_library_paths()[-1]))
+    return [
+        f"| {name} | " + ", ".join(f"{code} {company}" for code, company in companies.items()) + " |"
+        for name, companies in given["sectors"].items()
+    ]
+
+
+@pytest.mark.parametrize("family", ["historical", "hypothetical", "theme"])
+def test_the_reference_page_is_the_library(family):
+    text = PAGE.read_text(encoding="utf-8")
+    rows = library_rows(family)
+    assert [line for line in text.splitlines() if line in set(rows)] == rows
+
+
+def test_the_reference_page_has_every_sector_and_no_other_row():
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    known = {
+        *sector_rows(),
+        *(row for family in ("historical", "hypothetical", "theme") for row in library_rows(family)),
+    }
+    heads = ("| scenario ", "| sector ", "| --- ", "| target ", "| key ")
+    tables = [line for line in lines if line.startswith("| ") and not line.startswith(heads)]
+    assert set(sector_rows()) <= set(tables)
+    assert [line for line in tables if line not in known and not line.startswith("| `")] == []

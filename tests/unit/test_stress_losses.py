@@ -28,7 +28,7 @@ from crossmargin.programmes.programme import Default
 from crossmargin.programmes.stress.arrangements import arrangements
 from crossmargin.programmes.stress.library import MoveRow, StressScenario
 from crossmargin.programmes.stress.losses import stress_losses
-from crossmargin.programmes.stress.margin_multiples import margin_multiples
+from crossmargin.programmes.stress.margin_multiples import MarginMultiples
 from crossmargin.programmes.stress.revaluation import stress_pnl
 from crossmargin.programmes.stress.scenarios import stress_moves
 from crossmargin.programmes.stress.units import covers_of_accounts, loss_units
@@ -214,7 +214,9 @@ def test_the_first_margin_that_is_exceeded():
     units = loss_units(houses, houses.today)
     multiples = np.array([0.0, 0.5, 1.0])
     tried = pnl((0.0, -0.1, -0.2))
-    (found,) = margin_multiples(units, tried, multiples)
+    watch = MarginMultiples(units, multiples, 1, merged=False)
+    stress_losses(units, tried, 1, 1, watch=watch)
+    (found,) = watch.found
     margin = houses.today.accounts[houses.accounts.table["account"].to_list().index("a.HKCC")]
     assert found[HKCC] == pytest.approx(margin / lost(**{FUTURE: 40}), rel=1e-6)
     assert np.isinf(found[SEOCH])

@@ -471,6 +471,25 @@ def test_a_traffic_light_is_a_word_beside_its_colour(page):
         assert f'data-field="zone" data-value="{zone}">{zone}' in tests
 
 
+def test_a_finding_of_several_results_is_shown_once(page):
+    found = table(page, "left out or replaced")
+    assert found.count(">no volatility</th>") == 1
+    assert found.count(">no history</th>") == 2, "twice in the backtest, once in procyclicality"
+    both = replace(made.stress(), findings=made.findings())
+    together = table(validation_page(made.backtest(), both, None).decode(), "left out or replaced")
+    assert together.count(">no history</th>") == 1
+    assert ">backtest, stress</td>" in together
+
+
+def test_the_waterfall_is_drawn_with_what_survivors_pay_and_what_nobody_pays(page):
+    chart = page.split('aria-labelledby="chart-waterfall-title')[1].split("</svg>")[0]
+    used = made.waterfall().filter(arrangement="linked", guarantee="none")
+    survivors = used.filter(layer="survivors' contributions")["used"].sum() / 1e6
+    assert f"linked, no guarantee, 2008-10-27: survivors / not covered {survivors:.1f} / 300.0" in chart
+    for colour in ("level", "house-3", "rise"):
+        assert f'fill="var(--{colour})"' in chart
+
+
 def test_every_layer_of_the_worst_run_is_shown(page):
     first = table(page, "paid by layer")
     for layer in made.LAYERS:

@@ -107,20 +107,20 @@ def rolling_margins(
     realised = rolling.realised(days, horizon_days)
     tails = RollingTails.empty(days.size, positions.count)
     gain, known = np.zeros(tails.margin.shape), np.zeros(tails.margin.shape, np.bool_)
-    for accounts, some, is_linear in _routes(snapshot, positions, used):
+    for accounts, held, is_linear in _routes(snapshot, positions, used):
         if is_linear:
-            book = LinearBook.of(some, snapshot, rolling, used)
+            book = LinearBook.of(held, snapshot, rolling, used)
             fill_linear_tails(tails, accounts, book, rolling, days)
             market = MarkedMarket.of(replace(snapshot, instruments=book.instruments), used)
             found = realised_gains(book.positions, market, rolling, realised)
         else:
             market = MarkedMarket.of(snapshot, used)
-            fill_cube_tails(tails, accounts, some, market, rolling, days)
-            found = realised_gains(some, market, rolling, realised)
+            fill_cube_tails(tails, accounts, held, market, rolling, days)
+            found = realised_gains(held, market, rolling, realised)
         gain[:, accounts], known[:, accounts] = found
     empty = np.diff(starts) == 0
     tails.margined[:, empty] = True
-    known[:, empty] = realised.valid.any(axis=1)[:, None]
+    known[:, empty] = realised.valid.any(axis=1, keepdims=True)
     return RollingMargins(
         days=histories.days[days],
         horizon_days=horizon_days,

@@ -39,9 +39,10 @@ class BacktestResult:
     currency : str
         Of every amount.
     history : DataFrame
-        A row a day and series: ``date``, ``kind`` ("account", "leg", "joint account"), ``name``, ``house`` (null of
-        joint accounts), ``horizon_days``, ``before``, ``after`` (margin), ``gain`` over the horizon,
-        ``value_at_risk`` and ``expected_shortfall`` of the joint model (loss-positive, null where it has none).
+        A row a day and series: ``date``, ``kind`` ("account", "leg", "rest", "joint account"; see ``units.KINDS``),
+        ``name``, ``house`` (null of joint accounts), ``horizon_days``, ``before``, ``after`` (margin; null after of an
+        account that joined, null before of what it left outside), ``gain`` over the horizon, ``value_at_risk`` and
+        ``expected_shortfall`` of the joint model (loss-positive, null where it has none over that horizon).
         Accounts at HKSCC are participants' nets, as the house margins them.
     coverage : DataFrame
         A row a series: ``kind``, ``name``, ``house``, ``when``, ``observations``, ``exceedances``, ``coverage``,
@@ -49,7 +50,8 @@ class BacktestResult:
         ``independence_p``, ``conditional``, ``conditional_p``, ``zone``, ``average_uncovered``, ``peak_uncovered``,
         ``peak_date``, ``z1``, ``z2``, ``z2_critical`` (5% level). Null where a test has nothing to judge.
     houses : DataFrame
-        Pooled, a row a house and kind, and one for joint accounts: ``house`` ("HKSCC" …, "joint"), ``kind``, ``when``,
+        Pooled, a row a house and kind, and one for joint accounts: ``house`` ("HKSCC" …, "joint"), ``kind`` ("house":
+        all that it margins; "leg": its legs of joint accounts; "joint account"), ``when``,
         ``observations`` (series × days), ``exceedances``, ``coverage``, ``average_uncovered``, ``peak_uncovered``,
         ``peak_date``, ``series_below`` (how many series cover less than asked for).
     years : DataFrame

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,8 +15,8 @@ from crossmargin.programmes.stress.units import loss_units
 
 if TYPE_CHECKING:
     from crossmargin.programmes.evaluate import Evaluation
-    from crossmargin.programmes.houses import Houses
     from crossmargin.programmes.programme import Default
+    from crossmargin.programmes.stress.losses import Watch
     from crossmargin.programmes.stress.units import LossUnits
 
 __all__ = ["ALONE", "Arrangement", "arrangements"]
@@ -34,27 +35,35 @@ class Arrangement:
     ----------
     name : {"today", "linked", "merged"}
         See ``StressResult``.
-    guarantee : str
-        "none", or that of the programme.
+    rule : Default or None
+        How the houses share losses; None where each stands alone.
     funds : tuple of str
         Default funds: of each house, or "merged".
     units : LossUnits
-        Whose losses those are.
-    losses : StressLosses
-        By group and fund.
+        Whose margin pays for whose losses.
+    sizes : tuple of (int, int)
+        How many groups and participants there are.
     called : ndarray of int64, shape (participants, funds)
         What each participant is called, in hundredths.
     member : ndarray of bool, shape (participants, funds)
         Whether a participant has an account there.
+    pnl : ndarray of float64, shape (scenarios, instruments)
+        Profit and loss of one long unit of each instrument in the scenarios of the stress test.
     """
 
     name: str
-    guarantee: str
+    rule: Default | None
     funds: tuple[str, ...]
     units: LossUnits
-    losses: StressLosses
+    sizes: tuple[int, int]
     called: Int64[np.ndarray, "participants funds"]
     member: Bool[np.ndarray, "participants funds"]
+    pnl: Float64[np.ndarray, "scenarios instruments"]
+
+    @property
+    def guarantee(self) -> str:
+        """Say "none", or that of the programme."""
+        return ALONE if self.rule is None else self.rule.guarantee
 
     @property
     def merged(self) -> bool:
@@ -70,13 +79,22 @@ class Arrangement:
         """Return the house of a fund, None where merged."""
         return None if self.merged else self.funds[fund]
 
+    @cached_property
+    def losses(self) -> StressLosses:
+        """Losses in the scenarios of the stress test."""
+        return self.losses_on(self.pnl)
+
+    def losses_on(
+        self, pnl: Float64[np.ndarray, "scenarios instruments"], watch: Watch | None = None
+    ) -> StressLosses:
+        """Return losses in other scenarios; see ``stress_losses``."""
+        return stress_losses(
+            self.units, pnl, *self.sizes, merged=self.merged, guarantee=self.rule, watch=watch
+        )
+
 
 def arrangements(
-    done: Evaluation,
-    pnl: Float64[np.ndarray, "scenarios instruments"],
-    *,
-    client_gains: bool,
-    guaranteed: bool = True,
+    done: Evaluation, pnl: Float64[np.ndarray, "scenarios instruments"], *, client_gains: bool
 ) -> tuple[Arrangement, ...]:
     """Return today, linked without and (where the programme has one) with its guarantee, and merged.
 
@@ -88,65 +106,27 @@ def arrangements(
         Profit and loss of one long unit of each instrument.
     client_gains : bool
         See ``loss_units``.
-    guaranteed : bool
-        Whether the guarantee of the programme is asked for.
     """
-    houses, rule = done.houses, done.programme.default
-    before = loss_units(houses, houses.today, client_gains=client_gains)
-    after = loss_units(houses, done.calls, done.joint, client_gains=client_gains)
-    today, called = houses.today.participants, done.calls.participants
-    found = [
-        _apart("today", houses, before, pnl, today, None),
-        _apart("linked", houses, after, pnl, called, None),
-    ]
-    if guaranteed and rule.guarantee != ALONE:
-        found.append(_apart("linked", houses, after, pnl, called, rule))
-    return (*found, _merged(houses, after, pnl, called))
-
-
-def _apart(
-    name: str,
-    houses: Houses,
-    units: LossUnits,
-    pnl: Float64[np.ndarray, "scenarios instruments"],
-    called: Int64[np.ndarray, "participants houses"],
-    guarantee: Default | None,
-) -> Arrangement:
-    """Return an arrangement in which every house has its own fund."""
-    return Arrangement(
-        name=name,
-        guarantee=ALONE if guarantee is None else guarantee.guarantee,
+    houses, rule, accounts = done.houses, done.programme.default, done.houses.accounts
+    member = np.zeros((len(accounts.participants), len(HOUSES)), bool)
+    member[accounts.participant, accounts.house] = True
+    today = Arrangement(
+        name="today",
+        rule=None,
         funds=HOUSES,
-        units=units,
-        losses=stress_losses(units, pnl, *_sizes(houses), guarantee=guarantee),
-        called=called,
-        member=_members(houses),
+        units=loss_units(houses, houses.today, client_gains=client_gains),
+        sizes=(len(accounts.groups), len(accounts.participants)),
+        called=houses.today.participants,
+        member=member,
+        pnl=pnl,
     )
-
-
-def _merged(
-    houses: Houses,
-    units: LossUnits,
-    pnl: Float64[np.ndarray, "scenarios instruments"],
-    called: Int64[np.ndarray, "participants houses"],
-) -> Arrangement:
-    """Return the arrangement with one fund."""
-    return Arrangement(
+    after = loss_units(houses, done.calls, done.joint, client_gains=client_gains)
+    linked = replace(today, name="linked", units=after, called=done.calls.participants)
+    merged = replace(
+        linked,
         name=MERGED,
-        guarantee=ALONE,
         funds=(MERGED,),
-        units=units,
-        losses=stress_losses(units, pnl, *_sizes(houses), merged=True),
-        called=called.sum(axis=1, keepdims=True),
-        member=np.asarray(_members(houses).any(axis=1, keepdims=True)),
+        called=linked.called.sum(axis=1, keepdims=True),
+        member=np.asarray(member.any(axis=1, keepdims=True)),
     )
-
-
-def _sizes(houses: Houses) -> tuple[int, int]:
-    return len(houses.accounts.groups), len(houses.accounts.participants)
-
-
-def _members(houses: Houses) -> Bool[np.ndarray, "participants houses"]:
-    member = np.zeros((len(houses.accounts.participants), len(HOUSES)), bool)
-    member[houses.accounts.participant, houses.accounts.house] = True
-    return member
+    return (today, linked, *([replace(linked, rule=rule)] if rule.guarantee != ALONE else []), merged)

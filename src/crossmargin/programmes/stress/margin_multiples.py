@@ -5,51 +5,53 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 if TYPE_CHECKING:
     from crossmargin.programmes.stress.units import LossUnits
 
-__all__ = ["margin_multiples"]
+__all__ = ["MarginMultiples"]
 
 
-def margin_multiples(
-    units: LossUnits,
-    pnl: Float64[np.ndarray, "rows instruments"],
-    multiples: Float64[np.ndarray, " multiples"],
-    *,
-    merged: bool = False,
-) -> Float64[np.ndarray, "scenarios houses"]:
-    """Return at what multiple the first leg with margin loses more than that; infinite where none does.
-
-    Legs without margin, such as a participant within HKSCC's margin credit, lose more than nothing at once, and are not
-    asked. Losses are known at the multiples tried, and joined by straight lines between them.
+class MarginMultiples:
+    """Watches losses at rising multiples, scenario by scenario; see ``found``.
 
     Parameters
     ----------
     units : LossUnits
         Of the arrangement.
-    pnl : ndarray of float64, shape (rows, instruments)
-        Profit and loss of one long unit of each instrument: of each scenario at each multiple, scenario by scenario.
     multiples : ndarray of float64, shape (multiples,)
-        Rising.
+        Rising, from 0.
+    scenarios : int
+        How many there are.
     merged : bool
         One house: a unit's legs are one.
+
+    Attributes
+    ----------
+    found : ndarray of float64, shape (scenarios, houses)
+        Multiple at which the first leg with margin loses more than that; infinite where none does. Legs without margin,
+        such as a participant's within HKSCC's margin credit, lose more than nothing at once, and are not asked.
+        Losses are joined by straight lines between the multiples.
     """
-    count = multiples.size
-    scenarios = pnl.shape[0] // count
-    margin = units.margin.sum(axis=1, keepdims=True) if merged else units.margin
-    found = np.full((scenarios, margin.shape[1]), np.inf)
-    for scenario in range(scenarios):
-        before = -margin
-        for at, of_one in enumerate(pnl[scenario * count : (scenario + 1) * count]):
-            loss = units.losses(of_one)
-            gap = (loss.sum(axis=1, keepdims=True) if merged else loss) - margin
-            crossed = (gap > 0) & (before <= 0) & (margin > 0)
-            if crossed.any():
-                start = multiples[max(at - 1, 0)]
-                share = np.where(crossed, -before / np.where(crossed, gap - before, 1), np.inf)
-                reached = start + (multiples[at] - start) * share.min(axis=0)
-                found[scenario] = np.minimum(found[scenario], reached)
-            before = gap
-    return found
+
+    def __init__(
+        self, units: LossUnits, multiples: Float64[np.ndarray, " multiples"], scenarios: int, *, merged: bool
+    ) -> None:
+        margin = units.margin.sum(axis=1, keepdims=True) if merged else units.margin
+        self.multiples = multiples
+        self.held = margin > 0
+        self.before = -margin
+        self.found = np.full((scenarios, margin.shape[1]), np.inf)
+
+    def __call__(self, row: int, gap: Int64[np.ndarray, "units houses"]) -> None:
+        """Look at the next row: by how much the loss of each leg exceeds its margin."""
+        scenario, at = divmod(row, self.multiples.size)
+        crossed = self.held & (gap > 0) & (self.before <= 0)
+        if at and crossed.any():
+            share = np.where(crossed, -self.before / np.where(crossed, gap - self.before, 1), np.inf)
+            reached = self.multiples[at - 1] + (self.multiples[at] - self.multiples[at - 1]) * share.min(
+                axis=0
+            )
+            self.found[scenario] = np.minimum(self.found[scenario], reached)
+        self.before = gap

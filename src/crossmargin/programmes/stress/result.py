@@ -31,7 +31,8 @@ class StressResult:
     currency : str
         Of every amount.
     scenarios : DataFrame
-        ``scenario``, ``family`` ("historical", "hypothetical", "theme"), ``source``, ``rationale``.
+        ``scenario``, ``family`` ("historical", "hypothetical", "theme"), ``source``, ``rationale``,
+        ``confidence``.
     losses : DataFrame
         ``scenario``, ``arrangement``, ``group`` (of participants), ``house`` (null where merged), ``loss`` (gains
         negative), ``margin``, ``over_margin`` (at least 0).

@@ -24,7 +24,7 @@ from crossmargin.programmes.stress.layers import (
     run_waterfall,
     worst_case,
 )
-from crossmargin.programmes.stress.margin_multiples import margin_multiples
+from crossmargin.programmes.stress.margin_multiples import MarginMultiples
 from crossmargin.programmes.stress.result import StressResult
 from crossmargin.programmes.stress.revaluation import stress_pnl
 from crossmargin.programmes.stress.scenarios import stress_moves
@@ -175,14 +175,14 @@ def _reverse(
         return frames.reverse_frame([], ())
     tried = settings.multiples
     pnl = stress_pnl(houses.snapshot, stated.times(tried), universe, houses.settings.revaluation)
-    stressed = arrangements(done, pnl.pnl, client_gains=settings.client_gains, guaranteed=False)
-    held = {one.name: has for one, has in resources.items() if one.guarantee == ALONE}
     found = []
-    for one in stressed:
-        margins = margin_multiples(one.units, pnl.pnl, tried, merged=one.merged)
-        for at in one.present:
-            funds = exhausting_multiples(one.losses, held[one.name], at, tried, settings.standard)
-            found.append((one, at, np.column_stack([margins[:, at], funds])))
+    for one, held in resources.items():
+        if one.guarantee == ALONE:
+            margins = MarginMultiples(one.units, tried, len(chosen), merged=one.merged)
+            losses = one.losses_on(pnl.pnl, margins)
+            for at in one.present:
+                funds = exhausting_multiples(losses, held, at, tried, settings.standard)
+                found.append((one, at, np.column_stack([margins.found[:, at], funds])))
     return frames.reverse_frame(found, stated.labels)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -11,7 +12,7 @@ from crossmargin.reports.charts import Bar, Row, bar_chart
 from crossmargin.reports.lines import Line, date_marks, levels, line_chart, thinned
 from crossmargin.reports.validation.backtested import reached
 from crossmargin.reports.validation.forms import exact
-from crossmargin.reports.validation.stressed import NOT_COVERED, cover_table, runs, total
+from crossmargin.reports.validation.stressed import MUTUAL, NOT_COVERED, cover_table, runs, total
 from crossmargin.reports.validation.verdict import POOLS, asked
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ MARGINS: Final = ("silo", "joint", "saving")
 """Series that are drawn over time, in the order of the lines' styles."""
 
 UNITS: Final = ((1e9, "bn"), (1e6, "m"))
+
+PAID: Final = ("level", "house-3", "rise")
+"""Colours of what is paid by margin, defaulters and houses, by survivors, and by nobody."""
 
 RUNS: Final = 12
 """Runs of the waterfall that are drawn."""
@@ -104,27 +108,38 @@ def _short(amount: float, currency: str) -> str:
 
 
 def waterfall_figure(result: StressResult) -> Markup | None:
-    """Draw, for the worst runs of the waterfall, what its layers paid and what was not covered."""
-    paid = []
-    for (arrangement, guarantee, scenario, _), part in runs(result):
-        left = pl.col("layer") == NOT_COVERED
-        used, open_ = (float(total(part.filter(one)["used"])) for one in (~left, left))
-        word = "" if arrangement == "today" else ", no guarantee" if guarantee == "none" else ", guarantee"
-        paid.append((f"{arrangement}{word}, {scenario}", used, open_))
-    worst = sorted(paid, key=lambda run: (-run[2], -run[1]))[:RUNS]
+    """Draw, for the worst runs of the waterfall, who paid: margin and defaulters and houses, survivors, and nobody."""
+    paid = [_paid(key, part) for key, part in runs(result)]
+    worst = sorted(paid, key=lambda run: (-run[1][2], -run[1][1]))[:RUNS]
     if not worst:
         return None
     rows = [
-        Row(label, _short(open_, result.currency), (Bar(0.0, used, "level"), Bar(used, used + open_, "rise")))
-        for label, used, open_ in worst
+        Row(
+            label,
+            f"{_short(parts[1], result.currency)} / {_short(parts[2], result.currency)}",
+            tuple(
+                Bar(start, end, colour)
+                for (start, end), colour in zip(pairwise((0.0, *accumulate(parts))), PAID, strict=True)
+            ),
+        )
+        for label, parts in worst
     ]
     return bar_chart(
         rows,
-        (0.0, max(used + open_ for _, used, open_ in worst)),
+        (0.0, max(sum(parts) for _, parts in worst)),
         name="chart-waterfall",
-        title="What the layers of the waterfall paid, and what was not covered",
-        description="; ".join(f"{row.label}: not covered {row.number}" for row in rows),
+        title="What margin, defaulters and houses paid, what survivors paid, and what was not covered",
+        description="; ".join(f"{row.label}: survivors / not covered {row.number}" for row in rows),
     )
+
+
+def _paid(run: tuple[str, ...], part: pl.DataFrame) -> tuple[str, tuple[float, float, float]]:
+    """Return a run's label, and what was paid by margin, defaulters and houses, by survivors, and by nobody."""
+    arrangement, guarantee, scenario, _ = run
+    last, mutual = pl.col("layer") == NOT_COVERED, pl.col("layer").is_in(MUTUAL)
+    first, others, open_ = (float(total(part.filter(one)["used"])) for one in (~last & ~mutual, mutual, last))
+    word = "" if arrangement != "linked" else ", no guarantee" if guarantee == "none" else ", guarantee"
+    return f"{arrangement}{word}, {scenario}", (first, others, open_)
 
 
 def margin_figure(result: ProcyclicalityResult) -> Markup | None:

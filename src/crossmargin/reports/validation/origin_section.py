@@ -49,16 +49,17 @@ def _judged(one: Judgement | None) -> Cell:
 
 
 def finding_table(results: Mapping[str, Result]) -> PageTable:
-    """Return how often each kind of finding was acted upon in which way, an example, and in which result."""
+    """Return how often each kind of finding was acted upon in which way, an example, and by which results."""
+    keys = ("kind", "action", "times", "example")
     parts = [
         result.findings.group_by("kind", "action", maintain_order=True)
         .agg(pl.len().alias("times"), pl.col("subject").min().alias("example"))
-        .select("kind", "action", "times", "example", pl.lit(name).alias("found by"))
+        .select(*keys, pl.lit(name).alias("found_by"))
         for name, result in results.items()
     ]
-    return validation_table(
-        "What was left out or replaced on the way", pl.concat(parts, how="vertical_relaxed")
-    )
+    together = pl.concat(parts, how="vertical_relaxed").group_by(keys, maintain_order=True)
+    found = together.agg(pl.col("found_by").str.join(", "))
+    return validation_table("What was left out or replaced on the way", found)
 
 
 def disclosure_table(rows: pl.DataFrame) -> PageTable:
