@@ -202,7 +202,7 @@ def test_baskets_against_futures_are_margined_as_the_designs_do(day):
         future = abs(held["HSI.F"]) * INDEX_MULTIPLIER * books.prices["HSI.F"][0] / AMOUNT
         way = BY_DAY_AND_WAY.index(row.book.split()[0])
         cash, scan, joint = basket_day(
-            one, two, parts, columns, index, np.abs(value) / AMOUNT, of_index, future
+            one[0][index], two, parts, columns, index, np.abs(value) / AMOUNT, of_index, future
         )
         assert cash[way] * AMOUNT == pytest.approx(row.alone["HKSCC"], rel=1e-5)
         assert scan * AMOUNT == pytest.approx(row.alone["HKCC"], rel=5e-3)

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import real_coverage
 from real_books import closing_prices
-from real_history import FILTERED, Switches, scenarios_by_day, shortfall
+from real_history import FILTERED, Switches, both_shortfalls, scenarios_by_day
 from real_market import requires_real_data
 from real_offsets import (
     CONFIDENCES,
     Offset,
     abroad,
     hedge_ratios,
-    held,
     jgb_span,
     roll_days,
     treasury_span,
@@ -73,7 +72,7 @@ def test_margins_of_a_pair_are_expected_shortfalls_of_its_legs():
     offset = abroad(CHECKED[0], 2)
     at = row - span.start
     assert parts[0].tail_count == 6
-    assert shortfall([held(own)], parts) == pytest.approx(worst[:2])
+    assert both_shortfalls([own], parts) == pytest.approx(worst[:2])
     assert offset.alone[at] == pytest.approx([worst[0] + ratio * worst[3], worst[1] + ratio * worst[2]])
     prices = span.closes[[row, row + 2]]
     gains = prices[1] / prices[0] - 1

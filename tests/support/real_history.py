@@ -260,3 +260,19 @@ def shortfall(pnl, parts, multiplier=1.0):
     """Return the weighted expected shortfall of results by part (books, scenarios), at least 0."""
     each = [part.weight * mean_of_worst(own, part.tail_count) for own, part in zip(pnl, parts, strict=True)]
     return multiplier * np.maximum(sum(each), 0.0)
+
+
+def both_shortfalls(pnl, parts, multiplier=1.0):
+    """Return the same of results held long, and held short, along a new first axis: one search for both tails."""
+    each = [
+        part.weight * np.stack(_both_tails(own, part.tail_count))
+        for own, part in zip(pnl, parts, strict=True)
+    ]
+    return multiplier * np.maximum(sum(each), 0.0)
+
+
+def _both_tails(pnl, count):
+    """Return the mean of the largest losses along the last axis, and that of the largest gains."""
+    size = pnl.shape[-1]
+    found = np.partition(pnl, (count - 1, size - count), axis=-1)
+    return -found[..., :count].mean(axis=-1), found[..., size - count :].mean(axis=-1)

@@ -17,10 +17,10 @@ from real_books import MEMBERS
 from real_history import (
     STOCK_FILES,
     TODAY,
+    both_shortfalls,
     fund_span,
     index_span,
     scenarios_by_day,
-    shortfall,
     stock_spans,
     turnovers,
 )
@@ -95,11 +95,6 @@ def joined(lines):
     return replace(first, **arrays)
 
 
-def held(pnl):
-    """Return the results of holding something long, and short."""
-    return np.stack([pnl, -pnl])
-
-
 # Single instruments ----------------------------------------------------------------------------------------------
 
 
@@ -134,7 +129,7 @@ def joint_margins(name, switches=TODAY):
     span = index_span(name)
     column, rows = span.column(name), range(span.start, span.stop)
     margins = np.array([
-        shortfall([held(part[column]) for part in moves], parts, 1 + switches.buffer)
+        both_shortfalls([part[column] for part in moves], parts, 1 + switches.buffer)
         for moves, parts in scenarios_by_day(span, switches, 2, rows)
     ])  # fmt: skip
     gain, days = index_gains(name, 2), span.days[rows.start : rows.stop]
@@ -156,14 +151,14 @@ def stock_margins(switches=TODAY, names=tuple(MEMBERS), floor=FLOOR):
     for span in stock_spans():
         columns, rows = [span.column(name) for name in names], range(span.start, span.stop)
         margins = np.array([
-            shortfall([np.concatenate([part[columns], -part[columns]]) for part in moves], parts, 1 + switches.buffer)
+            both_shortfalls([part[columns] for part in moves], parts, 1 + switches.buffer)
             for moves, parts in scenarios_by_day(span, switches, 2, rows)
         ])  # fmt: skip
         margins = np.maximum(margins, floor)
         days, gains = span.days[rows.start : rows.stop], span.moves_after(2)[rows.start : rows.stop]
         for at, (way, sign) in enumerate(WAYS):
             for place, (name, column) in enumerate(zip(names, columns, strict=True)):
-                margin = margins[:, at * len(names) + place]
+                margin = margins[:, at, place]
                 line = Line(f"{way} {name}", "HKSCC", 2, days, margin, sign * gains[:, column])
                 found.setdefault((way, name), []).append(line)
     return [joined(lines) for lines in found.values()]
@@ -194,12 +189,12 @@ def hedged_day(one, two, parts, cash, index, ratio, floor, prime=PRIME):
     fund for futures in the index's commodity and charges the same by its own measure.
     """
     fund, proxy = [[part[column] for part in two] for column in (cash, index)]
-    alone = np.maximum(shortfall([held(part) for part in fund], parts), floor)
+    alone = np.maximum(both_shortfalls(fund, parts), floor)
     apart = fund[0] - proxy[0]
     basis = max(0.0, tail_mean(apart, parts[0].tail_count), tail_mean(-apart, parts[0].tail_count)) * ratio
-    net = np.maximum(shortfall([held(part) * (1 - ratio) for part in fund], parts), floor * abs(1 - ratio))
+    net = np.maximum(both_shortfalls([part * (1 - ratio) for part in fund], parts), floor * abs(1 - ratio))
     by_hkscc = 1 - (net + basis) / (alone + alone[::-1] * ratio + basis)
-    joint = shortfall([held(own - ratio * other) for own, other in zip(fund, proxy, strict=True)], parts)
+    joint = both_shortfalls([own - ratio * other for own, other in zip(fund, proxy, strict=True)], parts)
     own, other = (np.concatenate([part[column] for part in one]) for column in (cash, index))
     scan = scan_range(np.ascontiguousarray(one[0][index]), prime)
     lowest = lowest_correlations(other, own[:, None], parts, prime.correlation_block)[0]
@@ -359,9 +354,9 @@ def basket_day(index_moves, two, parts, columns, index, weights, of_index, ratio
     """
     own = [(weights[:, None] * part[columns]).sum(axis=0) for part in two]
     scan = scan_range(np.ascontiguousarray(index_moves), PRIME)
-    cash = np.maximum(shortfall([held(part) for part in own], parts), FLOOR)
-    net = [held(part - ratio * every[index]) for part, every in zip(own, two, strict=True)]
-    joint = shortfall(net, parts, multiplier)
+    cash = np.maximum(both_shortfalls(own, parts), FLOOR)
+    net = [part - ratio * every[index] for part, every in zip(own, two, strict=True)]
+    joint = both_shortfalls(net, parts, multiplier)
     matched = (weights[of_index > 0] / of_index[of_index > 0]).min()
     return cash, scan * ratio, joint + BASIS * min(ratio, matched)
 

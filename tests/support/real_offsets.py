@@ -14,8 +14,8 @@ from functools import cache
 import numpy as np
 import polars as pl
 from real_books import bond_levels, closing_prices
-from real_history import FILTERED, TODAY, Switches, index_span, scenarios_by_day, shortfall, span_of
-from real_margins import PRIME, basket_books, fund_books, held
+from real_history import FILTERED, TODAY, Switches, index_span, scenarios_by_day, span_of
+from real_margins import PRIME, basket_books, fund_books
 
 from crossmargin.models.span.from_market_rules import scan_range
 
@@ -136,7 +136,7 @@ def pair_offset(label, span, names, horizon, switches=Switches(parts=FILTERED)):
     rows = range(span.start, span.stop)
     alone = np.empty((len(rows), 2))
     for at, (moves, parts) in enumerate(scenarios_by_day(span, switches, horizon, rows)):
-        legs = [shortfall([held(part[column]) for part in moves], parts) for column in (own, hedge)]
+        legs = [both_shortfalls([part[column] for part in moves], parts) for column in (own, hedge)]
         alone[at] = legs[0] + ratios[rows[at]] * legs[1][::-1]
     ahead = span.moves_after(horizon)[rows.start : rows.stop]
     gain = ahead[:, own] - ratios[rows.start : rows.stop] * ahead[:, hedge]

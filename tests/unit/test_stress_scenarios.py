@@ -211,6 +211,8 @@ def test_multiples_scale_every_move_and_nothing_loses_more_than_the_floor():
     assert found.moves[:, 0].tolist() == [0.0, -0.4, FLOOR]
     assert found.moves[:, found.columns["rate:HKD:30"]].tolist() == pytest.approx([0.0, 0.02, 0.08])
     assert scaled.basis[:, 0].tolist() == pytest.approx([0.0, 0.1, 0.4])
+    below = stress_moves([stated(("basis:*", "move", -0.3))], universe()).times(np.array([4.0]))
+    assert set(below.basis.ravel().tolist()) == {FLOOR}
     assert not found.moves[0].any()
     assert found.labels[2] == "one × 4.0"
 

@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from crossmargin.models.market import Market
     from crossmargin.models.scenarios.histories import Histories
 
-__all__ = ["ScenarioSettings", "build_scenarios", "scenarios_from_histories"]
+__all__ = [
+    "ScenarioSettings",
+    "build_scenarios",
+    "method_of",
+    "notes_of",
+    "require_kept",
+    "scenario_parts",
+    "scenarios_from_histories",
+    "window_rows",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,11 +131,11 @@ def scenarios_from_histories(histories: Histories, settings: ScenarioSettings) -
     _refuse_parts([] if settings.parts else [("none", "at least one part")])
     parts = settings.anti_procyclical.applied(settings.parts)
     ends = [part.selection.last_days(histories, settings.window_days) for part in parts]
-    used = [_window_rows(rows, settings.window_days) for rows in ends]
+    used = [window_rows(rows, settings.window_days) for rows in ends]
     kept = np.logical_and.reduce(
         [_long_enough(histories, part, rows) for part, rows in zip(parts, used, strict=True)]
     )
-    _require_kept(histories, kept, settings)
+    require_kept(histories, kept, settings)
     moves = np.vstack(
         [_moves(histories, part, rows, kept, settings) for part, rows in zip(parts, ends, strict=True)]
     )
@@ -141,14 +150,14 @@ def scenarios_from_histories(histories: Histories, settings: ScenarioSettings) -
         ),
         moves=moves,
         labels=tuple(str(day) for day in histories.days[np.concatenate(ends)]),
-        parts=_parts(parts, [rows.size for rows in ends]),
-        method=_method(parts),
-        settings=(*settings.described(), *_notes(histories, kept, parts)),
+        parts=scenario_parts(parts, [rows.size for rows in ends]),
+        method=method_of(parts),
+        settings=(*settings.described(), *notes_of(histories, kept, parts)),
         input_hash=histories.content_hash,
     )
 
 
-def _window_rows(ends: Int64[np.ndarray, " scenarios"], window_days: int) -> Int64[np.ndarray, " rows"]:
+def window_rows(ends: Int64[np.ndarray, " scenarios"], window_days: int) -> Int64[np.ndarray, " rows"]:
     """Return every row of the histories that a window touches, ascending."""
     return np.unique(ends[:, None] - np.arange(window_days))
 
@@ -164,9 +173,10 @@ def _long_enough(
     return complete
 
 
-def _require_kept(
+def require_kept(
     histories: Histories, kept: Bool[np.ndarray, " factors"], settings: ScenarioSettings
 ) -> None:
+    """Refuse that no factor is kept, and one that is not where the settings say so."""
     short = [factor.code for factor, whole in zip(histories.factors, kept, strict=True) if not whole]
     if short and (settings.short_histories == "refuse" or not kept.any()):
         rule = "a return on every day of the scenarios and of the warm-up before, its own or its proxy's"
@@ -192,7 +202,8 @@ def _moves(
     return over_window
 
 
-def _parts(rules: Sequence[PartRules], sizes: Sequence[int]) -> tuple[ScenarioPart, ...]:
+def scenario_parts(rules: Sequence[PartRules], sizes: Sequence[int]) -> tuple[ScenarioPart, ...]:
+    """Return the parts, one after the other, from their rules and how many scenarios each has."""
     stops = np.cumsum(sizes).tolist()
     return tuple(
         ScenarioPart(
@@ -206,14 +217,15 @@ def _parts(rules: Sequence[PartRules], sizes: Sequence[int]) -> tuple[ScenarioPa
     )
 
 
-def _method(parts: Sequence[PartRules]) -> str:
+def method_of(parts: Sequence[PartRules]) -> str:
+    """Return how each part is made, in words."""
     kinds = (
         "filtered historical simulation" if part.filtering else "historical simulation" for part in parts
     )
     return "; ".join(f"{part.name}: {kind}" for part, kind in zip(parts, kinds, strict=True))
 
 
-def _notes(
+def notes_of(
     histories: Histories, kept: Bool[np.ndarray, " factors"], parts: Sequence[PartRules]
 ) -> Iterator[tuple[str, str]]:
     """Yield what happened: factors left out, days behind a floor of volatility, findings by kind."""

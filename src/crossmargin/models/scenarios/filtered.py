@@ -25,7 +25,7 @@ from crossmargin.kernels.ewma import ewma_variances
 if TYPE_CHECKING:
     from crossmargin.models.scenarios.histories import Histories
 
-__all__ = ["FilteredHistorical", "filtered_returns", "floor_days_available"]
+__all__ = ["FilteredHistorical", "filtered_returns", "floor_days_available", "long_run_variances"]
 
 RANGES: Final = {
     "decay": (0.0, 1.0),
@@ -84,7 +84,7 @@ def filtered_returns(
     variances = ewma_variances(histories.returns, histories.counted, filtering.decay, filtering.warm_up_days)
     known, last = variances[:-1], variances[-1]
     if filtering.floor_days:
-        last = np.maximum(last, _long_run_variances(histories, filtering.floor_days))
+        last = np.maximum(last, long_run_variances(histories, filtering.floor_days))
     ratio = np.ones(known.shape)
     np.divide(last, known, out=ratio, where=known > 0)
     np.sqrt(ratio, out=ratio)
@@ -97,7 +97,7 @@ def floor_days_available(histories: Histories, floor_days: int) -> Int64[np.ndar
     return np.minimum(histories.counted.sum(axis=0), floor_days)
 
 
-def _long_run_variances(histories: Histories, floor_days: int) -> Float64[np.ndarray, " factors"]:
+def long_run_variances(histories: Histories, floor_days: int) -> Float64[np.ndarray, " factors"]:
     """Return the mean square of the last returns that count, 0 where there is none; sums run day by day."""
     age = np.cumsum(histories.counted[::-1], axis=0)[::-1]  # 1 for the last one
     used = histories.counted & (age <= floor_days)

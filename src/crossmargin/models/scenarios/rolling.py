@@ -21,15 +21,15 @@ from crossmargin.errors import BadRecord, InputError
 from crossmargin.kernels.ewma import ewma_variances
 from crossmargin.kernels.rolling_moves import scaled_moves
 from crossmargin.models.scenarios.build import (
-    _method,
-    _notes,
-    _parts,
-    _require_kept,
-    _window_rows,
+    method_of,
+    notes_of,
+    require_kept,
+    scenario_parts,
+    window_rows,
 )
-from crossmargin.models.scenarios.filtered import _long_run_variances
+from crossmargin.models.scenarios.filtered import long_run_variances
 from crossmargin.models.scenarios.scenario_set import ScenarioSet
-from crossmargin.models.scenarios.selection import LookBack, WorstDays, _whole_windows, compounded
+from crossmargin.models.scenarios.selection import LookBack, WorstDays, compounded, whole_windows
 
 if TYPE_CHECKING:
     from datetime import date
@@ -148,8 +148,8 @@ class RollingScenarios:
         kept = np.logical_and.reduce(
             [self._long_enough(rules, rows) for rules, rows in zip(self.rules, ends, strict=True)]
         )
-        _require_kept(self.histories, kept, self.settings)
-        parts = _parts(self.rules, [rows.size for rows in ends])
+        require_kept(self.histories, kept, self.settings)
+        parts = scenario_parts(self.rules, [rows.size for rows in ends])
         return KnownScenarios(place=place, ends=ends, kept=kept, parts=parts)
 
     def on(self, place: int) -> ScenarioSet:
@@ -170,7 +170,7 @@ class RollingScenarios:
             self.put_moves(known, number, moves[:, part.start : part.stop])
         view = histories.until(histories.days[place].item())
         ends = np.concatenate(known.ends)
-        used = _window_rows(ends, self.settings.window_days)
+        used = window_rows(ends, self.settings.window_days)
         proxied = histories.proxied[used].any(axis=0)
         return ScenarioSet(
             as_of=view.as_of,
@@ -183,8 +183,8 @@ class RollingScenarios:
             moves=np.ascontiguousarray(moves[known.kept].T),
             labels=tuple(self._labels[ends].tolist()),
             parts=known.parts,
-            method=_method(self.rules),
-            settings=(*self.settings.described(), *_notes(view, known.kept, self.rules)),
+            method=method_of(self.rules),
+            settings=(*self.settings.described(), *notes_of(view, known.kept, self.rules)),
             input_hash=self._input_hash(place),
         )
 
@@ -273,7 +273,7 @@ class RollingScenarios:
             column = histories.columns[selection.factor]
             one = slice(column, column + 1)
             moves = np.abs(compounded(histories.returns[:, one], window, histories.multiplies[one]))[:, 0]
-            usable = _whole_windows(histories, column, window)
+            usable = whole_windows(histories, column, window)
             usable[: selection.skip_days] = False
             order = np.argsort(-moves, kind="stable")
             self._rankings[selection] = order[usable[order]]
@@ -309,7 +309,7 @@ class RollingScenarios:
         if not filtering.floor_days:
             return last
         view = self.histories.until(self.histories.days[place].item())
-        return np.maximum(last, _long_run_variances(view, filtering.floor_days))
+        return np.maximum(last, long_run_variances(view, filtering.floor_days))
 
     @cached_property
     def _returns(self) -> Float64[np.ndarray, "factors days"]:

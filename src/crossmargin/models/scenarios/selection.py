@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crossmargin.models.scenarios.findings import Days
     from crossmargin.models.scenarios.histories import Histories
 
-__all__ = ["LookBack", "Selection", "StressPeriods", "WorstDays", "compounded"]
+__all__ = ["LookBack", "Selection", "StressPeriods", "WorstDays", "compounded", "whole_windows"]
 
 SCENARIO_RANGE: Final = {"scenarios": (1, 100_000)}
 
@@ -126,7 +126,7 @@ class WorstDays:
             raise InputError([_bad("WorstDays", "factor", self.factor, "a risk factor of the histories")])
         one = slice(column, column + 1)
         moves = np.abs(compounded(histories.returns[:, one], horizon_days, histories.multiplies[one]))[:, 0]
-        usable = _whole_windows(histories, column, horizon_days)
+        usable = whole_windows(histories, column, horizon_days)
         usable[: self.skip_days] = False
         _require_days(int(usable.sum()), self.scenarios, "WorstDays")
         moves[~usable] = -1.0
@@ -155,7 +155,7 @@ def compounded(
     return total
 
 
-def _whole_windows(histories: Histories, column: int, horizon_days: int) -> Bool[np.ndarray, " days"]:
+def whole_windows(histories: Histories, column: int, horizon_days: int) -> Bool[np.ndarray, " days"]:
     """Return which days end a window of valid returns of one factor."""
     valid = histories.valid[:, column]
     counted = np.concatenate([[0], np.cumsum(valid)])

@@ -11,7 +11,7 @@ import polars as pl
 from crossmargin.core.columns import require_within
 from crossmargin.core.rounding import to_minor
 from crossmargin.models.market import HOUSES
-from crossmargin.programmes.backtest.history import first_day, backtest_places
+from crossmargin.programmes.backtest.history import backtest_places, first_day
 from crossmargin.programmes.backtest.processes import in_processes
 from crossmargin.programmes.evaluate import evaluation, provenance_of
 from crossmargin.programmes.frames import money

@@ -64,7 +64,7 @@ class StressMoves:
             labels=tuple(f"{label} × {k!r}" for label in self.labels for k in multiples.tolist()),
             scenarios=tuple(one for one in self.scenarios for _ in range(count)),
             moves=np.repeat(self.moves, count, axis=0) * factor,
-            basis=np.repeat(self.basis, count, axis=0) * factor,
+            basis=np.maximum(np.repeat(self.basis, count, axis=0) * factor, FLOOR),
             findings=(),
         )
 
