@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 import polars as pl
 from real_books import bond_levels, closing_prices
-from real_history import FILTERED, TODAY, Switches, index_span, scenarios_by_day, span_of
+from real_history import FILTERED, TODAY, Switches, both_shortfalls, index_span, scenarios_by_day, span_of
 from real_margins import PRIME, basket_books, fund_books
 
 from crossmargin.models.span.from_market_rules import scan_range

@@ -62,6 +62,7 @@ def test_scenarios_and_programme_of_files(folder, tmp_path, capfdbinary):
     assert told["programme"] == "mine"
     assert told["scenarios"]["scenario"] == ["a fall"]
     assert set(told["funds"]["standard"]) == {1}
+    assert told["close_out"]["group"] == []
     assert dict(told["provenance"]["settings"])["stress.cover"] == "1"
 
 
@@ -78,3 +79,9 @@ def test_places_and_groups_are_refused(folder):
         run("--market", folder, "--out", folder / "report")
     with pytest.raises(InputError, match="each a group with an account"):
         run("--market", folder, "--defaulters", "G9")
+
+
+def test_a_report_without_close_out(folder, tmp_path, capfdbinary):
+    run("--market", folder, "--no-close-out", "--out", tmp_path / "report")
+    assert b"Smallest multiple" in capfdbinary.readouterr().out
+    assert (tmp_path / "report" / "report.html").stat().st_size

@@ -14,8 +14,9 @@ from crossmargin.cli.progress import progress_bar
 from crossmargin.cli.shared import all_read, deliver, printed, solver_output_to_error
 
 if TYPE_CHECKING:
+    from crossmargin.programmes.programme import Programme
+    from crossmargin.programmes.stress.library import StressScenario
     from crossmargin.programmes.stress.result import StressResult
-    from crossmargin.programmes.stress.settings import StressSettings
 
 __all__ = ["stress"]
 
@@ -34,6 +35,7 @@ def stress(
     cover: Literal[1, 2] | None = None,
     client_gains: bool = False,
     fund_rules_of: date | None = None,
+    close_out: bool = True,
     out: Path | None = None,
     form: Annotated[Literal["table", "json"], Parameter(name="--format")] = "table",
 ) -> None:
@@ -62,26 +64,24 @@ def stress(
         Let gains and margin of one client of a group pay for another's losses.
     fund_rules_of
         Day of the rules of default funds; the day of the stress test unless given.
+    close_out
+        Close the books of the groups in default out, over several days, together and house by house.
     out
         Folder for the report: one HTML page, tables as CSV, disclosure rows, everything as JSON.
     """
-    from crossmargin.formats.programme_files import chosen_programme  # noqa: PLC0415
-    from crossmargin.formats.stress_files import read_stress_scenarios, stress_library  # noqa: PLC0415
     from crossmargin.programmes.stress.run import run_stress  # noqa: PLC0415
     from crossmargin.programmes.stress.settings import StressSettings  # noqa: PLC0415
 
     require_report_folder(market, out)
-    chosen, library = all_read(
-        lambda: chosen_programme(programme),
-        lambda: stress_library() if scenarios is None else read_stress_scenarios(scenarios),
-    )
-    settings: StressSettings = StressSettings(
+    chosen, library = _read(programme, scenarios)
+    settings = StressSettings(
         scenarios=library,
         horizon_days=horizon,
         cover=cover,
         defaulters=tuple(defaulters or ()),
         client_gains=client_gains,
         rules_day=fund_rules_of,
+        closes_out=close_out,
     )
     with progress_bar(None) as note:
         note("read market")
@@ -92,6 +92,18 @@ def stress(
         content = _content(result, form)
         _write(result, out)
     deliver(content, None)
+
+
+def _read(programme: str, scenarios: list[Path] | None) -> tuple[Programme, tuple[StressScenario, ...]]:
+    """Read programme and scenarios, listing what is wrong with any file."""
+    from crossmargin.formats.programme_files import chosen_programme  # noqa: PLC0415
+    from crossmargin.formats.stress_files import read_stress_scenarios, stress_library  # noqa: PLC0415
+
+    chosen, library = all_read(
+        lambda: chosen_programme(programme),
+        lambda: stress_library() if scenarios is None else read_stress_scenarios(scenarios),
+    )
+    return chosen, library
 
 
 def _content(result: StressResult, form: Literal["table", "json"]) -> bytes:

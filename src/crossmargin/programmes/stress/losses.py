@@ -95,8 +95,7 @@ def stress_losses(
         _Owners.of(owner, count, margin.shape[1])
         for owner, count in ((units.group, groups), (units.participant, participants))
     )
-    stacks: list[list[Int64[np.ndarray, "groups houses"]]] = []
-    of_participants = []
+    stacks, of_participants = [], []
     for row, of_one in enumerate(pnl):
         loss = units.losses(of_one)
         loss = loss.sum(axis=1, keepdims=True) if merged else loss

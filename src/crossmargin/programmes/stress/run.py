@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import date
 
-    from crossmargin.clearing.waterfall import Waterfall
     from crossmargin.core.provenance import Provenance
     from crossmargin.models.market import Market
     from crossmargin.programmes.accounts import ClearingAccounts
@@ -103,12 +102,11 @@ def stress_houses(
     funds = _sized(found, accounts, settings, settings.rules_day or houses.as_of)
     resources = {one: resources_of(one, funds[_alone(one, found)]) for one in found}
     scenario, chosen = worst_case(found[1].losses, defaulters, settings.standard)
-    names = frames.SEPARATOR.join(accounts.groups[at] for at in chosen)
     note("reverse stress")
     reverse = _reverse(done, moves, universe, resources, settings)
     note("close-out")
-    closed = close_outs(houses, [accounts.groups[at] for at in chosen], settings.close_out)
-    runs = [(one, _run(one, resources[one], scenario, chosen)) for one in found]
+    books = [accounts.groups[at] for at in chosen] if settings.closes_out else []
+    closed = close_outs(houses, books, settings.close_out)
     result = StressResult(
         programme=programme.name,
         market=houses.market.name,
@@ -119,7 +117,7 @@ def stress_houses(
         cover=frames.cover_frame(found, moves.labels, accounts.groups),
         funds=frames.funds_frame(funds),
         contributions=frames.contributions_frame(funds, accounts),
-        waterfall=frames.waterfall_frame(runs, moves.labels[scenario], names),
+        waterfall=_waterfall(resources, accounts, chosen, scenario, moves.labels[scenario]),
         reverse=reverse,
         close_out=closed,
         findings=_findings(houses, moves, pnl),
@@ -155,10 +153,19 @@ def _alone(one: Arrangement, found: Sequence[Arrangement]) -> Arrangement:
     return next(other for other in found if (other.name, other.guarantee) == (one.name, ALONE))
 
 
-def _run(one: Arrangement, resources: Resources, scenario: int, defaulters: Sequence[int]) -> Waterfall:
-    defaulting = np.zeros((1, one.losses.margin.shape[0]), bool)
+def _waterfall(
+    resources: Mapping[Arrangement, Resources],
+    accounts: ClearingAccounts,
+    defaulters: Sequence[int],
+    scenario: int,
+    label: str,
+) -> pl.DataFrame:
+    """Run one case down the waterfall of every arrangement."""
+    defaulting = np.zeros((1, len(accounts.groups)), bool)
     defaulting[0, list(defaulters)] = True
-    return run_waterfall(one.losses, resources, [scenario], defaulting)
+    runs = [(one, run_waterfall(one.losses, has, [scenario], defaulting)) for one, has in resources.items()]
+    names = frames.SEPARATOR.join(accounts.groups[at] for at in defaulters)
+    return frames.waterfall_frame(runs, label, names)
 
 
 def _reverse(

@@ -47,6 +47,8 @@ class StressSettings:
         Day of the rules of default funds; the day of the stress test unless given.
     houses : HouseSettings
         How the houses' models are made.
+    closes_out : bool
+        Whether the books of the groups in default are closed out too; of very large books that takes longest.
     close_out : CloseOutSettings, optional
         How defaulters' books are closed out; the defaults unless given.
 
@@ -65,6 +67,7 @@ class StressSettings:
     multiples_step: float = 0.25
     rules_day: date | None = None
     houses: HouseSettings = field(default_factory=HouseSettings)
+    closes_out: bool = True
     close_out: CloseOutSettings | None = None
 
     def __post_init__(self) -> None:
@@ -87,6 +90,14 @@ class StressSettings:
 
     def described(self) -> tuple[tuple[str, str], ...]:
         """Return every choice as text, for the provenance of a result."""
-        own = ("horizon_days", "cover", "client_gains", "multiples_max", "multiples_step", "rules_day")
+        own = (
+            "horizon_days",
+            "cover",
+            "client_gains",
+            "closes_out",
+            "multiples_max",
+            "multiples_step",
+            "rules_day",
+        )
         chosen = [(name, str(getattr(self, name))) for name in own]
         return (*chosen, ("defaulters", ", ".join(self.defaulters)))
