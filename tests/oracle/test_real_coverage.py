@@ -58,7 +58,7 @@ BY_DAY_AND_WAY = ("long", "short")
 
 TOGETHER = {
     "indices": ["indices-by-year", "indices-tests", "indices-below", "horizon"],
-    "stocks": ["stocks-by-year", "stocks"],
+    "stocks": ["stocks-by-year", "stocks-below", "stocks"],
     "hedged books": ["fund-by-year", "basket-by-year", "equal-by-year", "hedged-tests", "hedged-below", "savings", "legs",
                      "caps"],
 }  # fmt: skip

@@ -503,6 +503,7 @@ TABLES = {
     "indices-tests": lambda: tests_of(index_lines()),
     "indices-below": lambda: short_table(index_lines()),
     "stocks-by-year": stock_years,
+    "stocks-below": lambda: short_table(stock_margins()),
     "stocks": stock_list,
     "fund-by-year": lambda: by_year(both_ways(lines_of(fund_books()))),
     "basket-by-year": lambda: by_year(both_ways(lines_of(basket_books()))),

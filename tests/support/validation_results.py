@@ -19,8 +19,8 @@ PROGRAMME = "one pot, joint expected shortfall"
 LONG_NAME = "Invented Securities and Futures (International Arbitrage) Company Limited 000 / house / joint"
 KINDS = (("account", HOUSES), ("leg", HOUSES), ("joint account", (None,)))
 SERIES = 6
-TOOLS = ("none", "25% buffer", "25% stress weight", "10-year floor")
-FACTORS = {"none": 1.0, "25% buffer": 1.1, "25% stress weight": 1.08, "10-year floor": 1.21}
+TOOLS = ("as set", "none", "25% buffer", "25% stress weight", "10-year floor")
+FACTORS = {"as set": 1.04, "none": 1.0, "25% buffer": 1.1, "25% stress weight": 1.08, "10-year floor": 1.21}
 SHARES = {"HKSCC": 0.5, "HKCC": 0.35, "SEOCH": 0.15}
 
 

@@ -46,18 +46,8 @@ def test_scenarios_and_programme_of_files(folder, tmp_path, capfdbinary):
     scenarios, programme = tmp_path / "scenarios.toml", tmp_path / "mine.toml"
     scenarios.write_text(SCENARIO, encoding="utf-8")
     programme.write_text('name = "mine"\nmode = "silo"\n', encoding="utf-8")
-    run(
-        "--market",
-        folder,
-        "--programme",
-        programme,
-        "--scenarios",
-        scenarios,
-        "--cover",
-        1,
-        "--format",
-        "json",
-    )
+    chosen = ("--programme", programme, "--scenarios", scenarios, "--cover", 1, "--no-close-out")
+    run("--market", folder, *chosen, "--format", "json")
     told = json.loads(capfdbinary.readouterr().out)
     assert told["programme"] == "mine"
     assert told["scenarios"]["scenario"] == ["a fall"]

@@ -41,6 +41,7 @@ RULE_IDS = {
     "backtests": r"BT-[A-Z]+-\d+",
     "default-resources": r"DR-\d+",
     "default-management": r"CO-\d+",
+    "stress-tests": r"ST-\d+",
 }
 SOURCES = {"hkscc-margin": "§[^|]+", "span-margin": "(?:Components|PRiME|HKEX|layout|NSE|choice)[^|]*"}
 HOMES = {

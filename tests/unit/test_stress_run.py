@@ -131,19 +131,20 @@ def test_layers_are_exhausted_in_their_order():
     )
     assert (own <= survivors).all()
     assert (survivors <= further).all()
-    assert wide["margin"].is_finite().any()
+    assert wide["margin of a first account"].is_finite().any()
 
 
 def test_costs_stand_beside_savings():
     table = costs(result())
     assert table["arrangement"].to_list() == ["today", "linked", "merged", "linked"]
     assert table["guarantee"].to_list() == ["none", "none", "none", "surplus_transfer"]
-    assert table.row(0)[3] == table.row(0)[5] == 0
+    assert table.row(0)[3] == table.row(0)[5] == table.row(0)[6] == 0
     for row in table.iter_rows(named=True):
-        assert row["saved_in_all"] == row["margin_saved"] - row["funds_growth"] - row["additional_growth"]
+        assert row["saved_in_all"] == row["margin_saved"] - row["cover_growth"]
     linked = table.row(1, named=True)
     assert linked["margin_saved"] > 0
-    assert linked["funds"] == sum(result().funds.filter(arrangement="linked")["size"])
+    needed = result().cover.filter(arrangement="linked", guarantee="none", cover=2)["over_margin"]
+    assert linked["cover"] == sum(needed)
     said = result().findings.filter(kind="cost beside the saving")
     assert str(linked["margin_saved"]) in said["action"][0]
 
@@ -151,9 +152,7 @@ def test_costs_stand_beside_savings():
 def test_a_silo_costs_and_saves_nothing():
     table = costs(result(design=designs()[0]))
     linked = table.filter(arrangement="linked").row(0, named=True)
-    assert [linked[name] for name in ("margin_saved", "funds_growth", "additional_growth")] == [
-        Decimal(0)
-    ] * 3
+    assert linked["margin_saved"] == linked["cover_growth"] == Decimal(0)
     assert len(table) == 3
 
 

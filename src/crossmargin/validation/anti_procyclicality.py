@@ -13,7 +13,7 @@ from jaxtyping import Float64
 
 from crossmargin.validation.cells import bad_number, refuse, unfit_cells
 
-__all__ = ["BufferRule", "buffered", "floored", "reference", "stress_weighted"]
+__all__ = ["BufferRule", "buffered", "buffered_against", "floored", "reference", "stress_weighted"]
 
 TABLE: Final = "anti-procyclical tool"
 
@@ -59,8 +59,17 @@ def buffered(
     """
     _require({"margin": margin})
     _require_rule(rule)
-    share = 1.0 + rule.buffer
-    return np.clip(share * reference(margin, rule), margin, share * margin)
+    return buffered_against(margin, reference(margin, rule), rule.buffer)
+
+
+def buffered_against(
+    margin: Float64[np.ndarray, " dates series"],
+    level: Float64[np.ndarray, " #dates series"],
+    buffer: float,
+) -> Float64[np.ndarray, " dates series"]:
+    """Return margins with a buffer that is used up as they rise from a level to (1 + buffer) times it; see ``buffered``."""
+    share = 1.0 + buffer
+    return np.clip(share * level, margin, share * margin)
 
 
 def reference(

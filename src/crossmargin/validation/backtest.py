@@ -176,7 +176,7 @@ def _zone(
     observations: Float64[np.ndarray, " series"],
     probability: float,
 ) -> Int8[np.ndarray, " series"]:
-    """Return the zone of counts that need not be whole.
+    """Return the zone of counts that need not be whole; green where nothing was exceeded, however few the dates.
 
     P(X ≤ x) = I(1 − p; N − x, x + 1), the incomplete beta function, is the binomial distribution at whole counts and
     goes on between them.
@@ -186,7 +186,7 @@ def _zone(
     covered = observations - exceedances
     reached = betainc(np.maximum(covered, np.finfo(np.float64).tiny), exceedances + 1.0, 1.0 - probability)
     zone = np.searchsorted(ZONE_STARTS, reached, side="right")
-    return np.where(observations > 0, zone, 0).astype(np.int8)
+    return np.where(exceedances > 0.0, zone, 0).astype(np.int8)
 
 
 def _require(

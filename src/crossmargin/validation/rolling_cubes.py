@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from crossmargin.models.scenarios.rolling import RealisedMoves, RollingScenarios
     from crossmargin.validation.rolling_positions import Positions, RollingTails
 
-__all__ = ["MarkedMarket", "fill_cube_tails", "realised_gains"]
+__all__ = ["MarkedMarket", "fill_cube_tails", "realised_gains", "realised_rows"]
 
 CHUNK: Final = 1024
 """Accounts whose gains of all days are in memory twice."""
@@ -117,16 +117,52 @@ def realised_gains(
     """
     gains = np.zeros((realised.moves.shape[0], positions.count))
     known = np.zeros(gains.shape, np.bool_)
-    for days, columns in _alike(rolling, realised):
-        cube = market.cube(_happened(rolling, realised, days, columns), precision="float64")
-        rows = market.rows_in(cube)
+    for days, cube, rows, moving in _valued(market, rolling, realised):
         _add_gains(gains, days, positions.in_rows(rows), cube)
-        moving = _moving(market.snapshot, rolling, realised.valid[days])
-        patterns, of_day = np.unique(moving & (rows >= 0), axis=0, return_inverse=True)
+        patterns, of_day = np.unique(moving, axis=0, return_inverse=True)
         whole = np.array([positions.whole(pattern) for pattern in patterns])
         known[days] = whole[of_day.ravel()]
     gains[~known] = 0.0
     return gains, known
+
+
+def realised_rows(
+    market: MarkedMarket, rolling: RollingScenarios, realised: RealisedMoves
+) -> tuple[Float64[np.ndarray, "instruments days"], Bool[np.ndarray, "instruments days"]]:
+    """Value one long unit of each instrument in what happened after each day.
+
+    Returns
+    -------
+    gains : ndarray of float64, shape (instruments, days)
+        Gain (+) or loss (−); 0 where it is not known.
+    known : ndarray of bool, shape (instruments, days)
+        Whether its underlying and its currency have a move.
+    """
+    shape = (len(market.snapshot.instruments), realised.moves.shape[0])
+    gains, known = np.zeros(shape), np.zeros(shape, np.bool_)
+    for days, cube, rows, moving in _valued(market, rolling, realised):
+        held = np.flatnonzero(rows >= 0)
+        gains[np.ix_(held, days)] = cube.pnl[rows[held]][:, cube.layout.columns]
+        known[:, days] = moving.T
+    gains[~known] = 0.0
+    return gains, known
+
+
+def _valued(
+    market: MarkedMarket, rolling: RollingScenarios, realised: RealisedMoves
+) -> Iterator[
+    tuple[
+        Int64[np.ndarray, " some"],
+        ScenarioCube,
+        Int64[np.ndarray, " instruments"],
+        Bool[np.ndarray, "some instruments"],
+    ]
+]:
+    """Yield days with what happened as a cube, the row in it of each instrument, and which of them moved when."""
+    for days, columns in _alike(rolling, realised):
+        cube = market.cube(_happened(rolling, realised, days, columns), precision="float64")
+        rows = market.rows_in(cube)
+        yield days, cube, rows, _moving(market.snapshot, rolling, realised.valid[days]) & (rows >= 0)
 
 
 def _alike(

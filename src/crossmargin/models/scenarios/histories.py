@@ -60,6 +60,8 @@ class Histories:
         See ``FINDING_SCHEMA`` and ``FINDING_KINDS``.
     rules : HistoryRules
         How they were made.
+    proxies : tuple of (str, str)
+        Underlyings and their proxies.
     """
 
     as_of: date
@@ -72,6 +74,7 @@ class Histories:
     stale: Bool[np.ndarray, "days factors"]
     findings: pl.DataFrame
     rules: HistoryRules
+    proxies: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def columns(self) -> dict[str, int]:
@@ -89,12 +92,20 @@ class Histories:
         simple = self.rules.returns == "simple"
         return np.array([float(simple and factor.kind != "rate") for factor in self.factors])
 
-    def until(self, day: date) -> Histories:
+    def until(self, day: date, *, refit: bool = True) -> Histories:
         """Return what was known on a day, cut out of what is known now.
 
         The same as histories made on that day, but for judgements that look back: a run of unchanged prices is
         known to its end, levels are adjusted back from the last one of all, series that ended since are missing,
-        and findings are those of the whole.
+        a factor without a price yet has no valid return, and findings are those of the whole.
+
+        Parameters
+        ----------
+        day : date
+            At or after the first one.
+        refit : bool
+            Whether days filled from proxies are filled again from what was known then. Otherwise they stay as
+            later days had them filled: β and residuals look ahead.
 
         Raises
         ------
@@ -106,7 +117,18 @@ class Histories:
             rule = f"a day from {self.days[0]}, the first of the histories"
             raise InputError([BadRecord(file="histories", line=0, field="day", value=str(day), rule=rule)])
         arrays = ("days", "levels", "returns", "valid", "proxied", "stale")
-        return replace(self, as_of=day, **{name: getattr(self, name)[:known] for name in arrays})
+        cut = replace(self, as_of=day, **{name: getattr(self, name)[:known] for name in arrays})
+        return cut.refitted() if refit and cut.proxied.any() else cut
+
+    def refitted(self) -> Histories:
+        """Return the histories with proxied days filled from these days alone."""
+        returns, valid, stale = self.returns.copy(), self.valid.copy(), self.stale.copy()
+        returns[self.proxied], valid[self.proxied], stale[self.proxied] = 0.0, False, False
+        known = dict(self.proxies)
+        proxied = fill_from_proxies(
+            self.factors, known, self.days, returns, valid, stale, self.rules, FindingLog()
+        )
+        return replace(self, returns=returns, valid=valid, stale=stale, proxied=proxied)
 
     @cached_property
     def content_hash(self) -> str:
@@ -162,6 +184,7 @@ def make_histories(market: Market, as_of: date, rules: HistoryRules | None = Non
         stale=stale,
         findings=log.table(),
         rules=rules,
+        proxies=tuple(sorted(proxies.items())),
     )
 
 

@@ -1,6 +1,6 @@
 """Scenarios as they were known on each of many past days, made from one walk over the histories.
 
-A day's set is that of ``scenarios_from_histories(histories.until(day), settings)``, number for number. What does
+A day's set is that of ``scenarios_from_histories(histories.until(day, refit=False), settings)``, number for number. What does
 not change from day to day is made once: volatilities (the one known before a day rests on the days before it
 alone), unscaled moves of every past window, the ranking of the worst days (those known on a day keep their order
 among all). A day then costs a scaling of its own scenarios, and no pass over the histories.
@@ -113,7 +113,7 @@ class RollingScenarios:
 
     def place_of(self, day: date) -> int:
         """Return the row of the last trading day up to a day; ``InputError`` before the first one."""
-        return int(self.histories.until(day).days.size) - 1
+        return int(self.histories.until(day, refit=False).days.size) - 1
 
     @cached_property
     def first_place(self) -> int:
@@ -155,7 +155,7 @@ class RollingScenarios:
     def on(self, place: int) -> ScenarioSet:
         """Return the scenario set of the day at a row of the histories.
 
-        That of ``scenarios_from_histories(histories.until(day), settings)``, moves to the last bit, but for
+        That of ``scenarios_from_histories(histories.until(day, refit=False), settings)``, moves to the last bit, but for
         ``input_hash``: it names the same days, returns and where they hold, by a chain of sums that goes on from
         day to day.
 
@@ -168,7 +168,7 @@ class RollingScenarios:
         moves = np.empty((len(histories.factors), known.parts[-1].stop))
         for number, part in enumerate(known.parts):
             self.put_moves(known, number, moves[:, part.start : part.stop])
-        view = histories.until(histories.days[place].item())
+        view = histories.until(histories.days[place].item(), refit=False)
         ends = np.concatenate(known.ends)
         used = window_rows(ends, self.settings.window_days)
         proxied = histories.proxied[used].any(axis=0)
@@ -264,7 +264,9 @@ class RollingScenarios:
             worst = ranked[ranked <= place][: selection.scenarios]
             if worst.size == selection.scenarios:
                 return np.sort(worst)
-        return selection.last_days(self.histories.until(self.histories.days[place].item()), window)
+        return selection.last_days(
+            self.histories.until(self.histories.days[place].item(), refit=False), window
+        )
 
     def _ranked(self, selection: WorstDays) -> Ends:
         """Return the days that a selection may choose from, the largest move first, of equal ones the earlier."""
@@ -308,7 +310,7 @@ class RollingScenarios:
         last = np.ascontiguousarray(self._variances(filtering)[:, place + 1])
         if not filtering.floor_days:
             return last
-        view = self.histories.until(self.histories.days[place].item())
+        view = self.histories.until(self.histories.days[place].item(), refit=False)
         return np.maximum(last, long_run_variances(view, filtering.floor_days))
 
     @cached_property

@@ -12,14 +12,17 @@ from crossmargin.core.columns import require_choice, require_size
 from crossmargin.core.rounding import to_minor
 from crossmargin.errors import BadRecord, InputError
 from crossmargin.models.market import HOUSES
-from crossmargin.models.scenarios.build import scenarios_from_histories
 from crossmargin.models.scenarios.histories import make_histories
+from crossmargin.models.scenarios.rolling import RollingScenarios
 from crossmargin.programmes.backtest.processes import in_processes
-from crossmargin.programmes.backtest.realised import all_known, book_results, marked, realised
-from crossmargin.programmes.backtest.units import JOINT, KINDS, NONE, joint_distribution, units_of
+from crossmargin.programmes.backtest.realised import book_results, marked, realised
+from crossmargin.programmes.backtest.units import KINDS, NONE, joint_distribution, units_of
 from crossmargin.programmes.evaluate import evaluation
 from crossmargin.programmes.frames import money
+from crossmargin.programmes.joint.horizons import joint_cube
+from crossmargin.programmes.joint.model import JointModel, joint_model
 from crossmargin.programmes.opening import default_scenarios, open_houses, reopen
+from crossmargin.validation.rolling_cubes import MarkedMarket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,15 +35,27 @@ if TYPE_CHECKING:
     from crossmargin.models.scenarios.histories import Histories
     from crossmargin.programmes.backtest.realised import Realised
     from crossmargin.programmes.backtest.units import Units
+    from crossmargin.programmes.books import Books
     from crossmargin.programmes.houses import Houses, HouseSettings
     from crossmargin.programmes.programme import Programme
 
     Gains: TypeAlias = dict[int, Realised]
     """Of one day, by horizon."""
 
-__all__ = ["PORTFOLIOS", "BacktestInputs", "backtest_places", "first_day", "margin_history"]
+__all__ = [
+    "PORTFOLIOS",
+    "TOTAL",
+    "BacktestInputs",
+    "MarginHistory",
+    "all_within",
+    "backtest_places",
+    "first_day",
+    "margin_history",
+]
 
 PORTFOLIOS: Final = ("static", "as they were")
+TOTAL: Final = "all of a house"
+"""Kind of the series of all that a house margins: a day's losses of some units are paid by gains of others there."""
 HOUSE_NAMES: Final = (*HOUSES, None)
 """Of each place; joint accounts have none."""
 
@@ -95,7 +110,7 @@ class BacktestInputs:
 
 
 def first_day(histories: Histories, inputs: BacktestInputs) -> date:
-    """Return the first day on which the scenarios can be made of every factor that those of the last day have.
+    """Return the first day on which the scenarios can be made.
 
     Raises
     ------
@@ -104,20 +119,8 @@ def first_day(histories: Histories, inputs: BacktestInputs) -> date:
     """
     assert inputs.settings.scenarios is not None, "set by with_scenarios"
     settings = replace(inputs.settings.scenarios, horizon_days=inputs.longest)
-    wanted = len(scenarios_from_histories(histories, settings).factors)
-
-    def enough(place: int) -> bool:
-        known = histories.until(histories.days[place].item())
-        try:
-            return len(scenarios_from_histories(known, settings).factors) >= wanted
-        except InputError:
-            return False
-
-    low, high = 0, histories.days.size - 1
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle + 1, high)
-    day: date = histories.days[low].item()
+    rolling = RollingScenarios(histories=histories, settings=settings)
+    day: date = histories.days[rolling.first_place].item()
     return day
 
 
@@ -136,10 +139,29 @@ def backtest_places(
     high = int(np.searchsorted(histories.days, np.datetime64(last, "D"), side="right"))
     high = min(high, histories.days.size - horizon_days)
     if low >= high:
-        rule = f"a trading day up to {histories.days[-1 - horizon_days]}, with {horizon_days} known after it"
+        usable = histories.days[: max(histories.days.size - horizon_days, 0)]
+        last_usable = f" up to {usable[-1]}" if usable.size else ""
+        rule = f"a trading day{last_usable}, with {horizon_days} known after it"
         value = f"{first} to {last}"
         raise InputError([BadRecord(file="backtest", line=0, field="from, to", value=value, rule=rule)])
     return np.arange(low, high, every)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MarginHistory:
+    """Margins and gains of past days.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        See ``BacktestResult.history``.
+    left_out : DataFrame
+        ``date``, ``instrument``: held, but left out of margin and gain of the day, as what it made is not known or
+        its house could not margin it then.
+    """
+
+    rows: pl.DataFrame
+    left_out: pl.DataFrame
 
 
 def margin_history(
@@ -148,8 +170,8 @@ def margin_history(
     *,
     jobs: int = 1,
     note: Callable[[str], None] = lambda _: None,
-) -> pl.DataFrame:
-    """Return margins before and after the programme, and gains, of every series; see ``BacktestResult.history``.
+) -> MarginHistory:
+    """Return margins before and after the programme, and gains, of every series.
 
     Parameters
     ----------
@@ -165,29 +187,60 @@ def margin_history(
     Raises
     ------
     InputError
-        As ``open_houses`` and ``evaluate``, of the first day on which something is missing.
+        As ``open_houses`` and ``evaluate``, of the first day on which something is missing; or if nothing is held of
+        which it is known what it made.
     """
+    require_size(jobs, "jobs", 1, 256)
     chunks = np.array_split(np.arange(places.size), max(1, min(jobs, places.size // 2)))
     if len(chunks) == 1:
-        return _history((inputs, places, chunks[0]), note)
-    note(f"{places.size} days in {jobs} processes")
-    return pl.concat(in_processes(_history, [(inputs, places, chunk) for chunk in chunks], jobs))
+        found = [_history((inputs, places, chunks[0]), note)]
+    else:
+        note(f"{places.size} days in {jobs} processes")
+        found = in_processes(_history, [(inputs, places, chunk) for chunk in chunks], jobs)
+    history = MarginHistory(
+        rows=pl.concat(one.rows for one in found), left_out=pl.concat(one.left_out for one in found)
+    )
+    if not len(history.rows):
+        rule = "at least one position of which it is known what it made"
+        raise InputError([BadRecord(file="backtest", line=0, field="positions", value="none", rule=rule)])
+    return history
 
 
 def _history(
     task: tuple[BacktestInputs, Int64[np.ndarray, " days"], Int64[np.ndarray, " chosen"]],
     note: Callable[[str], None] = lambda _: None,
-) -> pl.DataFrame:
+) -> MarginHistory:
     """Return the rows of some of the days; options are fitted to the moves of all of them, so every process gets all."""
     inputs, places, chosen = task
     histories = inputs.histories()
     days_of = _static if inputs.portfolios == "static" else _as_they_were
-    frames = []
+    rows, left_out = [], []
     for place, houses, gains in days_of(inputs, histories, places, chosen):
         day = histories.days[place].item()
         note(day.isoformat())
-        frames.append(_rows(day, inputs, houses, gains))
-    return pl.concat(frames)
+        tested, missing = _tested(houses, gains)
+        rows.append(_rows(day, inputs, tested, gains))
+        left_out.append(
+            pl.DataFrame(
+                {"date": [day] * len(missing), "instrument": missing},
+                schema={"date": pl.Date, "instrument": pl.String},
+            )
+        )
+    return MarginHistory(rows=pl.concat(rows), left_out=pl.concat(left_out))
+
+
+def _tested(houses: Houses, gains: Gains) -> tuple[Houses, list[str]]:
+    """Return houses without positions that cannot be tested, and the instruments of those."""
+    known = np.logical_and.reduce([one.known[:, 0] for one in gains.values()])
+    if houses.prime is not None:
+        at_hkscc = (houses.snapshot.instruments["house"] == "HKSCC").to_numpy()
+        known = known & (at_hkscc | houses.prime.can_margin)
+    books = houses.accounts.books
+    held = np.unique(books.rows[~known[books.rows]])
+    if not held.size:
+        return houses, []
+    accounts = replace(houses.accounts, books=books.only(known))
+    return houses.holding(accounts), houses.snapshot.instruments["instrument"].gather(held).to_list()
 
 
 def _static(
@@ -198,14 +251,15 @@ def _static(
 ) -> Iterator[tuple[int, Houses, Gains]]:
     """Yield each day's houses with today's positions, and gains by horizon."""
     today = open_houses(inputs.market, inputs.as_of, inputs.settings)
+    market = MarkedMarket.of(today.snapshot, inputs.settings.revaluation)
     found = {
-        horizon: realised(today.snapshot, histories, places, horizon, inputs.settings.revaluation)
+        horizon: realised(market, histories, today.scenarios, places, horizon)
         for horizon in sorted({*inputs.settings.days.values()})
     }
     for at in chosen.tolist():
         place = int(places[at])
         known = replace(histories.until(histories.days[place].item()), as_of=inputs.as_of)
-        gains = {horizon: replace(one, gains=one.gains[:, at : at + 1]) for horizon, one in found.items()}
+        gains = {horizon: one.of_day(at) for horizon, one in found.items()}
         yield place, reopen(today, known), gains
 
 
@@ -219,39 +273,69 @@ def _as_they_were(
     for place in places[chosen].tolist():
         day = histories.days[place].item()
         houses = open_houses(inputs.market, day, inputs.settings)
+        market = MarkedMarket.of(houses.snapshot, inputs.settings.revaluation)
         gains = {}
         for horizon in sorted({*inputs.settings.days.values()}):
-            at = np.array([place])
-            moved = realised(houses.snapshot, histories, at, horizon, inputs.settings.revaluation)
+            moved = realised(market, histories, houses.scenarios, np.array([place]), horizon)
             end = histories.days[place + horizon].item()
             gains[horizon] = marked(moved, inputs.market, houses.snapshot, end)
         yield place, houses, gains
 
 
 def _rows(day: date, inputs: BacktestInputs, houses: Houses, gains: Gains) -> pl.DataFrame:
-    """Return one day's rows; of books that hold something whose result is not known there is none."""
+    """Return one day's rows: of every unit, and of all that each house margins."""
     units = units_of(evaluation(inputs.programme, houses))
     horizons = np.array([*inputs.settings.days.values(), inputs.longest])[units.house]
-    made, known = np.zeros(horizons.size), np.ones(horizons.size, bool)
+    made = np.zeros(horizons.size)
     for horizon, one in gains.items():
         mine = horizons == horizon
         made[mine] = book_results(units.books, one.gains)[mine, 0]
-        known[mine] = all_known(units.books, one.known)[mine]
+    gained = to_minor(made, 2)
     risk, shortfall = _distribution(inputs, houses, units, horizons)
-    return pl.DataFrame(
+    rows = pl.DataFrame(
         {
-            "date": pl.Series([day] * known.size, dtype=pl.Date),
+            "date": pl.Series([day] * horizons.size, dtype=pl.Date),
             "kind": pl.Series([KINDS[kind] for kind in units.kind.tolist()], dtype=pl.String),
             "name": pl.Series(units.names, dtype=pl.String),
             "house": pl.Series([HOUSE_NAMES[place] for place in units.house.tolist()], dtype=pl.String),
             "horizon_days": pl.Series(horizons, dtype=pl.Int64),
             "before": _margin(units.before),
             "after": _margin(units.after),
-            "gain": money(to_minor(made, 2)),
+            "gain": money(gained),
             "value_at_risk": risk,
             "expected_shortfall": shortfall,
         }
-    ).filter(pl.Series(known, dtype=pl.Boolean))
+    )
+    return pl.concat([rows, _totals(rows)])
+
+
+def _totals(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return all that each house margins as one series: sums of margins and gains, exact."""
+    kind = pl.col("kind")
+    before = (kind == "account") & pl.col("before").is_not_null()
+    after = (kind != "joint account") & pl.col("after").is_not_null()
+    return (
+        rows.filter(kind != "joint account")
+        .group_by("date", "house", "horizon_days")
+        .agg(
+            pl.col("before").filter(before).sum(),
+            pl.col("after").filter(after).sum(),
+            pl.col("gain").filter(before).sum(),
+        )
+        .sort("date", "house")
+        .select(
+            "date",
+            pl.lit(TOTAL).alias("kind"),
+            pl.col("house").alias("name"),
+            "house",
+            "horizon_days",
+            "before",
+            "after",
+            "gain",
+            pl.lit(None, pl.Float64).alias("value_at_risk"),
+            pl.lit(None, pl.Float64).alias("expected_shortfall"),
+        )
+    )
 
 
 def _margin(amounts: Int64[np.ndarray, " units"]) -> pl.Series:
@@ -264,27 +348,40 @@ def _margin(amounts: Int64[np.ndarray, " units"]) -> pl.Series:
 def _distribution(
     inputs: BacktestInputs, houses: Houses, units: Units, horizons: Int64[np.ndarray, " units"]
 ) -> tuple[pl.Series, pl.Series]:
-    """Return value at risk and expected shortfall of the joint model's first part, where its horizon is the unit's."""
-    model = houses.joint_model("max")
+    """Return value at risk and expected shortfall of the joint model's first part, over each unit's horizon."""
+    found = np.full((2, horizons.size), np.nan)
+    for horizon in sorted({*horizons.tolist()}):
+        model = _model_over(houses, horizon, inputs.longest)
+        at = np.flatnonzero((horizons == horizon) & all_within(units.books, model.can_margin))
+        found[:, at] = _first_part(model, units.books.select(at))
+    return pl.Series(found[0], nan_to_null=True), pl.Series(found[1], nan_to_null=True)
+
+
+def _model_over(houses: Houses, horizon: int, longest: int) -> JointModel:
+    """Return the joint model over a horizon of all houses alike."""
+    if horizon == longest:
+        return houses.joint_model("max")
+    cube = joint_cube(
+        houses.snapshot,
+        houses.histories,
+        houses.scenarios,
+        horizon="max",
+        days=dict.fromkeys(houses.settings.days, horizon),
+        revaluation=houses.settings.revaluation,
+    )
+    return joint_model(houses.snapshot, cube)
+
+
+def _first_part(model: JointModel, books: Books) -> Float64[np.ndarray, "2 books"]:
+    """Return value at risk and expected shortfall of books in the first part of a model's scenarios."""
     part = model.cube.parts[0]
-    inside = all_known(units.books, model.can_margin) & (horizons == inputs.longest)
-    inside &= (units.house == JOINT) | (units.kind == KINDS.index("leg"))
-    chosen = units.books.select(np.flatnonzero(inside))
+    columns = model.cube.layout.columns[part.start : part.stop]
     rows = np.zeros((model.rows.size, part.size))
-    held = np.unique(chosen.rows)
-    start = model.cube.layout.columns[part.start : part.stop]
-    rows[held] = model.cube.rows(model.rows[held])[:, start]
-    found = joint_distribution(book_results(chosen, rows), part.tail_count)
-    at = np.flatnonzero(inside)
-    return _spread(found[0], at, inside), _spread(found[1], at, inside)
+    held = np.unique(books.rows)
+    rows[held] = model.cube.rows(model.rows[held])[:, columns]
+    return np.stack(joint_distribution(book_results(books, rows), part.tail_count))
 
 
-def _spread(
-    values: Float64[np.ndarray, " chosen"],
-    at: Int64[np.ndarray, " chosen"],
-    inside: Bool[np.ndarray, " units"],
-) -> pl.Series:
-    """Return values at their places, null elsewhere."""
-    spread = np.zeros(inside.size)
-    spread[at] = values
-    return pl.select(pl.when(pl.Series(inside)).then(pl.Series(spread, dtype=pl.Float64))).to_series()
+def all_within(books: Books, instruments: Bool[np.ndarray, " instruments"]) -> Bool[np.ndarray, " books"]:
+    """Return which books hold nothing but some instruments."""
+    return np.bincount(books.book, ~instruments[books.rows], books.count) == 0

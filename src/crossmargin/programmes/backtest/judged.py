@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
+from crossmargin.programmes.backtest.history import TOTAL
 from crossmargin.validation.backtest import backtest
 from crossmargin.validation.coverage import ZONES
 from crossmargin.validation.expected_shortfall_tests import acerbi_szekely, critical_values
@@ -176,8 +177,10 @@ def pooled_frame(history: pl.DataFrame, *, confidence: float, by_year: bool) -> 
         pl.col("date").dt.year().alias("year")
     )
     keys = [*years, "house", "kind", "when"]
-    series = judged.group_by(*keys, "name").agg(below=1.0 - pl.col("exceeded").mean() < confidence)
-    below = series.group_by(keys).agg(series_below=pl.col("below").sum().cast(pl.Int64))
+    one = judged.group_by(*keys, "name").agg(below=1.0 - pl.col("exceeded").mean() < confidence)
+    below = one.group_by(keys).agg(
+        series=pl.len().cast(pl.Int64), series_below=pl.col("below").sum().cast(pl.Int64)
+    )
     worst = judged.sort("uncovered", "date", "name", descending=[True, False, False])
     pooled = worst.group_by(keys, maintain_order=True).agg(
         observations=pl.len().cast(pl.Int64),
@@ -209,6 +212,7 @@ POOLED: Final = (
     "average_uncovered",
     "peak_uncovered",
     "peak_date",
+    "series",
     "series_below",
 )
 
@@ -217,7 +221,7 @@ def _pools(history: pl.DataFrame, when: str) -> pl.DataFrame:
     """Return every observation of a pool: of a house all that it margins, of a house its legs, and joint accounts."""
     kind = pl.col("kind")
     margined = kind == "account" if when == "before" else kind != "joint account"
-    there = history.filter(pl.col(when).is_not_null())
+    there = history.filter(pl.col(when).is_not_null(), kind != TOTAL)
     pools = [
         there.filter(margined).with_columns(
             kind=pl.lit("house"), name=pl.concat_str(kind, pl.lit(" "), "name")

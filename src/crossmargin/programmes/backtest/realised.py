@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from crossmargin.models.revaluation.cube import make_cube
-from crossmargin.models.scenarios.build import ScenarioSettings, scenarios_from_histories
-from crossmargin.models.scenarios.part_rules import PartRules
-from crossmargin.models.scenarios.selection import StressPeriods
+from crossmargin.models.scenarios.rolling import RollingScenarios
+from crossmargin.validation.rolling_cubes import realised_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import date
 
     from crossmargin.models.market import Market
-    from crossmargin.models.revaluation.settings import RevaluationSettings
     from crossmargin.models.revaluation.snapshot import Snapshot
+    from crossmargin.models.scenarios.build import ScenarioSettings
     from crossmargin.models.scenarios.histories import Histories
     from crossmargin.programmes.books import Books
+    from crossmargin.validation.rolling_cubes import MarkedMarket
 
-__all__ = ["Realised", "all_known", "book_results", "marked", "realised"]
+__all__ = ["Realised", "book_results", "marked", "realised"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,47 +31,50 @@ class Realised:
     Parameters
     ----------
     gains : ndarray of float64, shape (instruments, days)
-        0 of instruments that are not known.
-    known : ndarray of bool, shape (instruments,)
-        Whether the histories have a move of everything that the instrument depends on, on every day.
+        0 where it is not known.
+    known : ndarray of bool, shape (instruments, days)
+        Whether its underlying, and its currency, have a move of their own: what was filled from a proxy did not happen.
     """
 
     gains: Float64[np.ndarray, "instruments days"]
-    known: Bool[np.ndarray, " instruments"]
+    known: Bool[np.ndarray, "instruments days"]
+
+    def of_day(self, at: int) -> Realised:
+        """Return those of one day."""
+        return Realised(gains=self.gains[:, at : at + 1], known=self.known[:, at : at + 1])
 
 
 def realised(
-    snapshot: Snapshot,
+    market: MarkedMarket,
     histories: Histories,
+    scenarios: ScenarioSettings,
     places: Int64[np.ndarray, " days"],
     horizon_days: int,
-    revaluation: RevaluationSettings,
 ) -> Realised:
     """Value the instruments of a snapshot after the moves that followed past days.
 
     Parameters
     ----------
-    snapshot : Snapshot
+    market : MarkedMarket
         Instruments and marks from which the moves start; time does not pass, as in the margin's scenarios.
     histories : Histories
         With the days after the last of ``places``; they may be of another day than the snapshot.
+    scenarios : ScenarioSettings
+        Of the margins; no scenario is made by them.
     places : ndarray of int64, shape (days,)
-        Rows of the histories, ascending, each at least ``horizon_days`` before the last.
+        Rows of the histories, ascending.
     horizon_days : int
         Trading days over which a position is held.
-    revaluation : RevaluationSettings
-        How instruments are revalued; in float64 whatever its precision.
     """
-    ends = histories.days[places + horizon_days].tolist()
-    periods = tuple((day.isoformat(), day, day) for day in ends)
-    part = PartRules(name="realised", selection=StressPeriods(periods=periods), confidence="0.5")
-    settings = ScenarioSettings(parts=(part,), rules=histories.rules, horizon_days=horizon_days)
-    scenarios = scenarios_from_histories(replace(histories, as_of=snapshot.as_of), settings)
-    cube = make_cube(snapshot, scenarios, replace(revaluation, precision="float64"))
-    rows = snapshot.instruments["instrument"].is_in(cube.instruments["instrument"].implode()).to_numpy()
-    gains = np.zeros((rows.size, places.size))
-    gains[rows] = cube.pnl[:, cube.layout.columns]
-    return Realised(gains=gains, known=rows)
+    rolling = RollingScenarios(histories=histories, settings=scenarios)
+    moves = rolling.realised(places, horizon_days)
+    filled = np.concatenate(
+        [np.zeros((1, len(histories.factors)), np.int64), histories.proxied.cumsum(axis=0)]
+    )
+    ends = np.minimum(places + horizon_days + 1, filled.shape[0] - 1)
+    own = filled[ends] == filled[places + 1]
+    gains, known = realised_rows(market, rolling, moves._replace(valid=moves.valid & own))
+    return Realised(gains=gains, known=known)
 
 
 def marked(found: Realised, market: Market, snapshot: Snapshot, day: date) -> Realised:
@@ -98,9 +99,8 @@ def marked(found: Realised, market: Market, snapshot: Snapshot, day: date) -> Re
     )
     by_mark = (price - mark) * multiplier * rate
     chosen = is_marked.to_numpy()
-    return Realised(
-        gains=np.where(chosen[:, None], by_mark[:, None], found.gains), known=found.known | chosen
-    )
+    gains = np.where(chosen[:, None], by_mark[:, None], found.gains)
+    return Realised(gains=gains, known=found.known | chosen[:, None])
 
 
 def book_results(
@@ -115,11 +115,3 @@ def book_results(
     shape = (books.count, results.shape[0])
     held = csr_array((books.quantities.astype(np.float64), books.rows, books.starts), shape=shape)
     return np.asarray(held @ results)
-
-
-def all_known(
-    books: Books, known: Sequence[bool] | Bool[np.ndarray, " instruments"]
-) -> Bool[np.ndarray, " books"]:
-    """Return which books hold nothing but instruments of known results."""
-    unknown = ~np.asarray(known)[books.rows]
-    return np.bincount(books.book, unknown, books.count) == 0

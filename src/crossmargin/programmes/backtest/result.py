@@ -39,7 +39,8 @@ class BacktestResult:
     currency : str
         Of every amount.
     history : DataFrame
-        A row a day and series: ``date``, ``kind`` ("account", "leg", "rest", "joint account"; see ``units.KINDS``),
+        A row a day and series: ``date``, ``kind`` ("account", "leg", "rest", "joint account"; see ``units.KINDS``;
+        and "all of a house": sums),
         ``name``, ``house`` (null of joint accounts), ``horizon_days``, ``before``, ``after`` (margin; null after of an
         account that joined, null before of what it left outside), ``gain`` over the horizon, ``value_at_risk`` and
         ``expected_shortfall`` of the joint model (loss-positive, null where it has none over that horizon).
@@ -53,7 +54,7 @@ class BacktestResult:
         Pooled, a row a house and kind, and one for joint accounts: ``house`` ("HKSCC" …, "joint"), ``kind`` ("house":
         all that it margins; "leg": its legs of joint accounts; "joint account"), ``when``,
         ``observations`` (series × days), ``exceedances``, ``coverage``, ``average_uncovered``, ``peak_uncovered``,
-        ``peak_date``, ``series_below`` (how many series cover less than asked for).
+        ``peak_date``, ``series``, ``series_below`` (how many of them cover less than asked for).
     years : DataFrame
         As ``houses``, by ``year``.
     sensitivity : DataFrame

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from crossmargin.models.scenarios.histories import Histories
-    from crossmargin.programmes.backtest.history import BacktestInputs
+    from crossmargin.programmes.backtest.history import BacktestInputs, MarginHistory
 
 __all__ = ["BacktestSettings", "run_backtest"]
 
@@ -97,9 +97,10 @@ def run_backtest(
 
 
 def _judged(
-    inputs: BacktestInputs, settings: BacktestSettings, history: pl.DataFrame, days: tuple[date, ...]
+    inputs: BacktestInputs, settings: BacktestSettings, found: MarginHistory, days: tuple[date, ...]
 ) -> BacktestResult:
     """Return the result without the sensitivity table."""
+    history = found.rows
     houses = open_houses(inputs.market, inputs.as_of, inputs.settings)
     part = houses.joint_model("max").cube.parts[0]
     told = provenance_of(inputs.programme, houses, METHOD)
@@ -122,9 +123,24 @@ def _judged(
         houses=pooled_frame(history, confidence=confidence, by_year=False),
         years=pooled_frame(history, confidence=confidence, by_year=True),
         sensitivity=pl.DataFrame(schema=SENSITIVITY_SCHEMA),
-        findings=houses.findings,
+        findings=pl.concat([_left_out(found, len(days)), houses.findings]),
         provenance=replace(told, settings=(*told.settings, *own), seed=settings.seed),
     )
+
+
+def _left_out(found: MarginHistory, day_count: int) -> pl.DataFrame:
+    """Return a finding of each instrument that was held and could not be tested on some of the days."""
+    days = (
+        found.left_out.group_by("instrument")
+        .agg(pl.len(), pl.col("date").max().alias("last"))
+        .sort("instrument")
+    )
+    said = [
+        (name, "not tested", f"positions left out on {count} of {day_count} days, up to {last}")
+        for name, count, last in days.iter_rows()
+    ]
+    schema = {"subject": pl.String, "kind": pl.String, "action": pl.String}
+    return pl.DataFrame(said, schema=schema, orient="row")
 
 
 def _with_sensitivity(
@@ -137,5 +153,7 @@ def _with_sensitivity(
     table, missing = sensitivity_frame(
         done, histories, judged.days, confidence=settings.confidence, every=settings.every
     )
+    if inputs.portfolios != "static":
+        missing.append(("sensitivity", "portfolios", "of today's positions, not of each day's"))
     more = pl.DataFrame(missing, schema=judged.findings.schema, orient="row")
     return replace(judged, sensitivity=table, findings=pl.concat([judged.findings, more]))

@@ -10,7 +10,7 @@ import polars as pl
 
 from crossmargin.errors import InputError
 from crossmargin.models.scenarios.selection import LookBack
-from crossmargin.programmes.backtest.realised import all_known
+from crossmargin.programmes.backtest.history import all_within
 from crossmargin.programmes.books import joined_books
 from crossmargin.validation.backtest import backtest
 from crossmargin.validation.rolling_margins import rolling_margins
@@ -172,7 +172,8 @@ def _judged(
     """Yield the figures of legs and of joint accounts under a variant."""
     able = done.houses.joint_model("max").can_margin
     held = [
-        group.select(np.flatnonzero(all_known(group, able) & (np.diff(group.starts) > 0))) for group in groups
+        group.select(np.flatnonzero(all_within(group, able) & (np.diff(group.starts) > 0)))
+        for group in groups
     ]
     books = joined_books(held)
     margins = rolling_margins(
@@ -189,8 +190,11 @@ def _judged(
     edges = [0, held[0].count, books.count]
     for name, start, stop in zip(("silo", "joint"), edges, edges[1:], strict=False):
         margin, gain = margins.margin[:, start:stop] / 100, margins.gain[:, start:stop]
+        held_then = (margins.margined & margins.realised)[:, start:stop]
         horizon = variant.scenarios.horizon_days
-        one = backtest(margin, gain, confidence=confidence, horizon_days=horizon, step_days=every)
+        one = backtest(
+            margin, gain, confidence=confidence, horizon_days=horizon, step_days=every, held=held_then
+        )
         observations, hits = int(one.observations.sum()), int(one.exceedances.sum())
         mean = float(margins.margin[:, start:stop].sum() / 100 / max(len(places), 1))
         peak = float(one.peak_uncovered.max(initial=0.0))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from crossmargin.core.apportionment import apportioned
 from crossmargin.models.market import HOUSES
 from crossmargin.programmes.books import Books, joined_books
 from crossmargin.programmes.eligibility import HOUSE_COUNT
@@ -19,7 +20,8 @@ __all__ = ["JOINT", "KINDS", "NONE", "Units", "joint_distribution", "units_of"]
 
 KINDS: Final = ("account", "leg", "rest", "joint account")
 """An account as its house margins it today, at HKSCC a participant's net; a house's leg of a joint account; what a
-participant or account keeps outside joint accounts of which a part joined one; a joint account."""
+participant or account keeps outside joint accounts of which a part joined one; a joint account. Of an account on a gross
+basis each position by itself: its clients' gains do not pay one another's losses."""
 
 ACCOUNT, LEG, REST, JOINT_ACCOUNT = range(len(KINDS))
 JOINT: Final = HOUSE_COUNT
@@ -72,7 +74,50 @@ class Units:
 def units_of(done: Evaluation) -> Units:
     """Return everything that is margined on a day, before a programme or after it; books without a position are none."""
     found = _together([_participants(done), _accounts(done), *_rests(done), _legs(done), _joint(done)])
-    return found.select(np.flatnonzero(np.diff(found.books.starts) > 0))
+    held = found.select(np.flatnonzero(np.diff(found.books.starts) > 0))
+    if not held.books.gross.any():
+        return held
+    # a joint account on a gross basis is one account at one house: its leg says all of it
+    gross = held.books.gross & (held.kind != JOINT_ACCOUNT)
+    return _together(
+        [held.select(np.flatnonzero(~held.books.gross)), _apart(done, held.select(np.flatnonzero(gross)))]
+    )
+
+
+def _apart(done: Evaluation, units: Units) -> Units:
+    """Return each position of units on a gross basis as a unit, with its part of the margin by what it is margined alone."""
+    books, of_position = units.books, units.books.book
+    alone = replace(
+        books,
+        starts=np.arange(books.rows.size + 1),
+        gross=np.zeros(books.rows.size, bool),
+    )
+    house = units.house[of_position]
+    weights = np.zeros(house.size, np.int64)
+    for mine, model in ((house == HKSCC, "hkscc_var"), (house != HKSCC, "prime")):
+        if mine.any():
+            weights[mine] = done.houses.market_risk(model, alone.select(np.flatnonzero(mine)))
+    instruments = done.houses.snapshot.instruments["instrument"].gather(books.rows).to_list()
+    return Units(
+        kind=units.kind[of_position],
+        names=tuple(
+            f"{units.names[at]} {name}" for at, name in zip(of_position.tolist(), instruments, strict=True)
+        ),
+        house=house,
+        books=alone,
+        before=_parts(units.before, weights, of_position),
+        after=_parts(units.after, weights, of_position),
+    )
+
+
+def _parts(
+    margin: Int64[np.ndarray, " units"],
+    weights: Int64[np.ndarray, " positions"],
+    of_position: Int64[np.ndarray, " positions"],
+) -> Int64[np.ndarray, " positions"]:
+    """Divide margins among positions, to the cent; what has none has none."""
+    parts = apportioned(np.where(margin == NONE, 0, margin), weights, of_position)
+    return np.where(margin[of_position] == NONE, NONE, parts)
 
 
 def _participants(done: Evaluation) -> Units:
@@ -151,13 +196,12 @@ def _units(
 
 
 def _together(parts: list[Units]) -> Units:
-    """Return the units of several, one after the other; none is margined gross here, whose gain is that of its net."""
-    joined = joined_books([part.books for part in parts])
+    """Return the units of several, one after the other."""
     return Units(
         kind=np.concatenate([part.kind for part in parts]),
         names=tuple(name for part in parts for name in part.names),
         house=np.concatenate([part.house for part in parts]),
-        books=replace(joined, gross=np.zeros(joined.count, bool)),
+        books=joined_books([part.books for part in parts]),
         before=np.concatenate([part.before for part in parts]),
         after=np.concatenate([part.after for part in parts]),
     )

@@ -20,7 +20,7 @@ class ProcyclicalityResult:
     """Measures of margins over time; amounts in ``currency``.
 
     ``series`` is a house ("HKSCC" …: its stand-alone margins), "silo" (their sum), "joint" (of the programme) or "saving".
-    ``tool`` is "none", "25% buffer", "25% stress weight" or "10-year floor".
+    ``tool`` is "as set" (the houses' settings), "none", "25% buffer", "25% stress weight" or "10-year floor".
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class ProcyclicalityResult:
         ``largest_call`` (largest rise over one step, currency), ``largest_call_date``, ``stability`` (standard
         deviation of log changes), ``cost`` (mean margin over that without a tool, less 1).
     impulse : DataFrame
-        Margin after a jump of volatility as a multiple of that before: ``series``, ``tool``, ``day`` (0 is the jump),
+        Margin after volatility jumps, and stays up, as a multiple of that before: ``series``, ``tool``, ``day`` (0 is the jump),
         ``multiple``.
     findings : DataFrame
         ``subject``, ``kind``, ``action``.

@@ -18,8 +18,18 @@ from crossmargin.programmes.frames import money
 from crossmargin.programmes.opening import open_houses, reopen
 from crossmargin.programmes.procyclicality.measured import impulse_frame, measures_frame
 from crossmargin.programmes.procyclicality.result import ProcyclicalityResult
-from crossmargin.programmes.procyclicality.tools import BUFFER, NONE, TOOLS, Jump, jumped, with_tool
-from crossmargin.validation.anti_procyclicality import BufferRule, buffered
+from crossmargin.programmes.procyclicality.tools import (
+    BUFFER,
+    FLOOR,
+    FLOOR_DAYS,
+    NONE,
+    STRESS,
+    TOOLS,
+    Jump,
+    jumped,
+    with_tool,
+)
+from crossmargin.validation.anti_procyclicality import BufferRule, buffered, buffered_against
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,9 +176,9 @@ def _measured(
     rule = BufferRule(reference_dates=max(1, YEAR_DAYS // settings.every))
     by_tool = {tool: rows / CENTS for tool, rows in margins.items()}
     paths = {tool: rows / CENTS for tool, rows in after.items()}
-    # the buffer's reference on the day of the jump is the year before it
-    whole = buffered(np.concatenate([by_tool[NONE], paths[NONE]]), rule)
-    by_tool[BUFFER], paths[BUFFER] = buffered(by_tool[NONE], rule), whole[-len(paths[NONE]) :]
+    by_tool[BUFFER] = buffered(by_tool[NONE], rule)
+    # the jump comes after a calm year: its reference is the margin on the day before, whatever days were looked at
+    paths[BUFFER] = buffered_against(paths[NONE], paths[NONE][:1], rule.buffer)
     series = {tool: _series(by_tool[tool]) for tool in TOOLS}
     houses = open_houses(inputs.market, inputs.as_of, inputs.settings)
     told = provenance_of(inputs.programme, houses, METHOD)
@@ -182,9 +192,28 @@ def _measured(
         history=_history(days, series),
         measures=measures_frame(series, days, SERIES, settings.every),
         impulse=impulse_frame({tool: _series(paths[tool]) for tool in TOOLS}, SERIES, settings.jump.days),
-        findings=houses.findings,
+        findings=pl.concat([_findings(inputs, days), houses.findings]),
         provenance=replace(told, settings=(*told.settings, *chosen)),
     )
+
+
+def _findings(inputs: BacktestInputs, days: tuple[date, ...]) -> pl.DataFrame:
+    """Say where a tool does not do what its name says."""
+    histories = inputs.histories()
+    floor = int(np.searchsorted(histories.days, np.datetime64(days[0], "D"), side="right"))
+    said = [
+        (
+            STRESS,
+            "HKCC, SEOCH",
+            "PRiME takes its ranges from the first part: the weight changes nothing there",
+        )
+    ]
+    if floor < FLOOR_DAYS:
+        said.append(
+            (FLOOR, "histories", f"on {days[0]} over {floor} of {FLOOR_DAYS} days, the longest there were")
+        )
+    schema = {"subject": pl.String, "kind": pl.String, "action": pl.String}
+    return pl.DataFrame(said, schema=schema, orient="row")
 
 
 def _series(margins: Float64[np.ndarray, "days houses+1"]) -> Float64[np.ndarray, "days series"]:

@@ -15,22 +15,36 @@ if TYPE_CHECKING:
     from crossmargin.models.scenarios.build import ScenarioSettings
     from crossmargin.models.scenarios.histories import Histories
 
-__all__ = ["BUFFER", "NONE", "TOOLS", "Jump", "jumped", "with_tool"]
+__all__ = [
+    "AS_SET",
+    "BUFFER",
+    "FLOOR",
+    "FLOOR_DAYS",
+    "NONE",
+    "STRESS",
+    "TOOLS",
+    "Jump",
+    "jumped",
+    "with_tool",
+]
 
-NONE, BUFFER, STRESS, FLOOR = "none", "25% buffer", "25% stress weight", "10-year floor"
-TOOLS: Final = (NONE, BUFFER, STRESS, FLOOR)
-"""EMIR RTS 153/2013, Art. 28 (1) (a), (b) and (c), and none of them."""
+AS_SET, NONE = "as set", "none"
+BUFFER, STRESS, FLOOR = "25% buffer", "25% stress weight", "10-year floor"
+TOOLS: Final = (AS_SET, NONE, BUFFER, STRESS, FLOOR)
+"""As the houses' settings have it; none; and EMIR RTS 153/2013, Art. 28 (1) (a), (b) and (c), each alone."""
 
 STRESS_WEIGHT: Final = 0.25
 FLOOR_DAYS: Final = 2_500
 
 
 def with_tool(scenarios: ScenarioSettings, tool: str) -> ScenarioSettings:
-    """Return scenario settings with one tool and no other.
+    """Return scenario settings as they are, or with one tool and no other.
 
     Without stress weight the second of two parts has none; the buffer is one of margins over time, not of
     scenarios, and starts from settings without a tool.
     """
+    if tool == AS_SET:
+        return scenarios
     weight = STRESS_WEIGHT if tool == STRESS else 0.0
     floor = FLOOR_DAYS if tool == FLOOR else 0
     return replace(_weighted(scenarios, weight), anti_procyclical=AntiProcyclical(floor_days=floor))
@@ -46,7 +60,7 @@ def _weighted(scenarios: ScenarioSettings, weight: float) -> ScenarioSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jump:
-    """A jump of volatility after the last day.
+    """A jump of volatility after the last day, which stays: the response is that to a step.
 
     Parameters
     ----------

@@ -98,6 +98,8 @@ def arrangements(
 ) -> tuple[Arrangement, ...]:
     """Return today, linked without and (where the programme has one) with its guarantee, and merged.
 
+    A guarantee shares losses of joint accounts: where all of a group is one unit there is none to run.
+
     Parameters
     ----------
     done : Evaluation
@@ -129,4 +131,5 @@ def arrangements(
         called=linked.called.sum(axis=1, keepdims=True),
         member=np.asarray(member.any(axis=1, keepdims=True)),
     )
-    return (today, linked, *([replace(linked, rule=rule)] if rule.guarantee != ALONE else []), merged)
+    shared = rule.guarantee != ALONE and not client_gains
+    return (today, linked, *([replace(linked, rule=rule)] if shared else []), merged)

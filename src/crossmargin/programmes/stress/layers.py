@@ -29,11 +29,16 @@ __all__ = [
     "worst_case",
 ]
 
-MARGIN: Final = LAYERS[0]
+MARGIN: Final = "margin of a first account"
+"""Not a layer of the waterfall: the first unit whose margin is used up, whoever it is."""
+
 FUND_LAYERS: Final = ("own resources", "survivors' contributions", "assessments")
 """Layers whose exhaustion is looked for: contributions of defaulters go with the house's own resources."""
 
-AT: Final = [LAYERS.index(layer) for layer in FUND_LAYERS]
+SHARED: Final = LAYERS.index("defaulters' contributions")
+"""First layer that is there for every defaulter."""
+
+AT: Final = [LAYERS.index(layer) - SHARED for layer in FUND_LAYERS]
 TOLERANCE: Final = 0.001
 
 
@@ -143,7 +148,9 @@ def exhausting_multiples(
     found = run_waterfall(
         losses, resources, np.arange(over.shape[0]), defaulting & (over > 0), slice(fund, fund + 1)
     )
-    beyond = (found.owed[..., None] - np.cumsum(found.available, axis=-1))[:, 0, AT]
+    # margin of one defaulter, and what other houses pay for him, pay no other defaulter's loss: what is used of them counts
+    left = found.owed - found.used[..., :SHARED].sum(axis=-1)
+    beyond = (left[..., None] - np.cumsum(found.available[..., SHARED:], axis=-1))[:, 0, AT]
     by_multiple = beyond.reshape(-1, multiples.size, len(AT)).swapaxes(0, 1)
     answer = reverse_stress(interpolated(multiples, by_multiple), multiples, TOLERANCE)
     return np.where(answer.exhausted, answer.multiple, np.inf)

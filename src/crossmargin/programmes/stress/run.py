@@ -120,7 +120,7 @@ def stress_houses(
         waterfall=_waterfall(resources, accounts, chosen, scenario, moves.labels[scenario]),
         reverse=reverse,
         close_out=closed,
-        findings=_findings(houses, moves, pnl),
+        findings=_findings(houses, moves, pnl, programme, settings),
         provenance=_provenance(done, settings, pnl, [fund for sized in funds.values() for fund in sized]),
     )
     return replace(result, findings=pl.concat([_cost_findings(result), result.findings]))
@@ -200,18 +200,23 @@ def _cost_findings(result: StressResult) -> pl.DataFrame:
         pl.format("{}, guarantee {}", "arrangement", "guarantee").alias("subject"),
         pl.lit("cost beside the saving").alias("kind"),
         pl.format(
-            "margin saved {}, growth of default funds {}, of additional margin {}",
-            *(pl.col(name).cast(pl.String) for name in ("margin_saved", "funds_growth", "additional_growth")),
+            "margin saved {}, growth of what default funds are to cover {}",
+            *(pl.col(name).cast(pl.String) for name in ("margin_saved", "cover_growth")),
         ).alias("action"),
     )
 
 
-def _findings(houses: Houses, moves: StressMoves, pnl: StressPnl) -> pl.DataFrame:
+def _findings(
+    houses: Houses, moves: StressMoves, pnl: StressPnl, programme: Programme, settings: StressSettings
+) -> pl.DataFrame:
     """Return what was left out or replaced, and what figures rest on."""
     said = [
         *moves.findings,
         ("default funds", "the key of contributions is of one day", "no average over days"),
     ]
+    if settings.client_gains and programme.default.guarantee != ALONE:
+        why = "it shares losses of joint accounts, and all of a group is one here"
+        said.append(("guarantee", "not run", why))
     if houses.market.currency != CURRENCY:
         said.append(("default funds", f"limits are in {CURRENCY}", f"read as {houses.market.currency}"))
     held = np.zeros(pnl.valued.size, bool)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from crossmargin.programmes.procyclicality.tools import AS_SET
 from crossmargin.reports.amounts import currency_sign, millions, plain_number
 from crossmargin.reports.charts import Bar, Row, bar_chart
 from crossmargin.reports.lines import Line, date_marks, levels, line_chart, thinned
 from crossmargin.reports.validation.backtested import reached
 from crossmargin.reports.validation.forms import exact
-from crossmargin.reports.validation.stressed import MUTUAL, NOT_COVERED, cover_table, runs, total
+from crossmargin.reports.validation.stressed import MUTUAL, NOT_COVERED, RECEIVED, cover_table, runs, total
 from crossmargin.reports.validation.verdict import POOLS, asked
 
 if TYPE_CHECKING:
@@ -137,14 +138,15 @@ def _paid(run: tuple[str, ...], part: pl.DataFrame) -> tuple[str, tuple[float, f
     """Return a run's label, and what was paid by margin, defaulters and houses, by survivors, and by nobody."""
     arrangement, guarantee, scenario, _ = run
     last, mutual = pl.col("layer") == NOT_COVERED, pl.col("layer").is_in(MUTUAL)
-    first, others, open_ = (float(total(part.filter(one)["used"])) for one in (~last & ~mutual, mutual, last))
+    own = ~last & ~mutual & (pl.col("layer") != RECEIVED)
+    first, others, open_ = (float(total(part.filter(one)["used"])) for one in (own, mutual, last))
     word = "" if arrangement != "linked" else ", no guarantee" if guarantee == "none" else ", guarantee"
     return f"{arrangement}{word}, {scenario}", (first, others, open_)
 
 
 def margin_figure(result: ProcyclicalityResult) -> Markup | None:
-    """Draw margins over time without a tool: the houses' sum, the joint one, and the saving."""
-    one = result.history.filter(tool="none")
+    """Draw margins over time as the houses' settings have it: the houses' sum, the joint one, and the saving."""
+    one = result.history.filter(tool=AS_SET)
     lines = [_line(name, one.filter(series=name)) for name in MARGINS]
     return _over_time(result, lines, "chart-margins", "Margin over time")
 
@@ -152,7 +154,7 @@ def margin_figure(result: ProcyclicalityResult) -> Markup | None:
 def tool_figure(result: ProcyclicalityResult) -> Markup | None:
     """Draw the joint margin over time under each tool."""
     joint = result.history.filter(series="joint")
-    tools = joint["tool"].unique(maintain_order=True)
+    tools = joint.filter(pl.col("tool") != AS_SET)["tool"].unique(maintain_order=True)
     lines = [_line(tool, joint.filter(tool=tool)) for tool in tools]
     return _over_time(result, lines, "chart-tools", "Joint margin over time under each tool")
 
@@ -192,8 +194,8 @@ def _amount_scale(highest: float) -> Callable[[float], str]:
 
 
 def impulse_figure(result: ProcyclicalityResult) -> Markup | None:
-    """Draw margins after a jump of volatility, without a tool, as multiples of that before."""
-    one = result.impulse.filter(tool="none").drop_nulls("multiple")
+    """Draw margins after a jump of volatility, as the houses' settings have it, as multiples of that before."""
+    one = result.impulse.filter(tool=AS_SET).drop_nulls("multiple")
     names = one["series"].unique(maintain_order=True).to_list()
     lines = [_impulse_line(name, one.filter(series=name)) for name in names if name in MARGINS]
     if not lines:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from crossmargin.models.market import HOUSES
+from crossmargin.programmes.procyclicality.tools import AS_SET
 from crossmargin.reports.validation.stressed import cover_table, named, total
 
 if TYPE_CHECKING:
@@ -236,12 +237,15 @@ def _backtested(result: BacktestResult) -> Iterator[Row]:
 
 
 def _joined(result: BacktestResult) -> Iterator[Row]:
-    """Yield the part of stand-alone margin that stands in joint accounts, on the last day."""
+    """Yield the part of stand-alone margin that stands in joint accounts, on the last day.
+
+    What stays outside is margined as under the programme: HKSCC's net of what did not join.
+    """
     last = result.history.filter(pl.col("date") == pl.col("date").max())
     joint = total(last.filter(pl.col("kind") == "joint account")["before"])
-    every = total(last.filter(pl.col("kind") == "account")["before"])
-    if float(every) > 0:
-        share = float(joint) / float(every)
+    outside = total(last.filter(pl.col("kind").is_in(["account", "rest"]))["after"].drop_nulls())
+    if float(joint) + float(outside) > 0:
+        share = float(joint) / (float(joint) + float(outside))
         what = "stand-alone margin of what is cross-margined, of that of all accounts"
         note = f"on {result.days[-1]}; margin stands for the value of trades, which the results do not have"
         yield ("20.7", what, ALL, "before", share, "share", note)
@@ -249,7 +253,7 @@ def _joined(result: BacktestResult) -> Iterator[Row]:
 
 def _calls(result: ProcyclicalityResult) -> Iterator[Row]:
     what = "largest rise of all initial margin from one computation to the next"
-    for row in result.measures.filter(tool="none").iter_rows(named=True):
+    for row in result.measures.filter(tool=AS_SET).iter_rows(named=True):
         if row["series"] != "saving":
             note = f"{row['largest_call_date']}; {_spacing(result.every)}"
             value = _number(row["largest_call"])
@@ -268,7 +272,7 @@ def _spacing(every: int) -> str:
 
 
 def _responsiveness(result: ProcyclicalityResult) -> Iterator[Row]:
-    for row in result.measures.filter(tool="none").iter_rows(named=True):
+    for row in result.measures.filter(tool=AS_SET).iter_rows(named=True):
         if row["series"] == "saving":
             continue
         for days in (1, 5, 20, 30):

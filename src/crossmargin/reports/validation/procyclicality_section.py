@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from crossmargin.programmes.procyclicality.tools import AS_SET
 from crossmargin.reports.validation.figures import MARGINS, impulse_figure, margin_figure, tool_figure
 from crossmargin.reports.validation.forms import validation_table
 
@@ -50,7 +51,7 @@ def procyclicality_section(result: ProcyclicalityResult) -> ProcyclicalitySectio
     """Return what the page shows of procyclicality."""
     known = set(result.history["series"])
     joint = result.history.filter(series="joint")
-    jumped = result.impulse.filter(tool="none")["series"].unique(maintain_order=True)
+    jumped = result.impulse.filter(tool=AS_SET)["series"].unique(maintain_order=True)
     return ProcyclicalitySection(
         margins=margin_figure(result),
         margin_names=[name for name in MARGINS if name in known],

@@ -19,6 +19,7 @@ __all__ = [
     "MERGED",
     "MUTUAL",
     "NOT_COVERED",
+    "RECEIVED",
     "cover_table",
     "first_exhausted",
     "liquidation_table",
@@ -32,6 +33,7 @@ MERGED: Final = "merged"
 """What stands for the house of a fund that all houses share."""
 
 NOT_COVERED: Final = "not covered"
+RECEIVED: Final = "received from other houses"
 """Name of the last layer of a waterfall."""
 
 MUTUAL: Final = ("survivors' contributions", "assessments")

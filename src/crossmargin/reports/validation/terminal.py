@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from crossmargin.programmes.procyclicality.tools import AS_SET
 from crossmargin.reports.terminal import note, stamp
 from crossmargin.reports.validation.backtested import (
     below_count,
@@ -21,6 +22,7 @@ from crossmargin.reports.validation.forms import coverage_text, exact, shown, sh
 from crossmargin.reports.validation.procyclicality_section import by_series, impulse_table
 from crossmargin.reports.validation.stressed import (
     NOT_COVERED,
+    RECEIVED,
     cover_table,
     first_exhausted,
     liquidation_table,
@@ -159,13 +161,13 @@ def procyclicality_report(result: ProcyclicalityResult) -> str:
     ratios = by_series(result.measures).select(
         "series", "tool", "mean", "peak_to_trough", pl.col("^n_day_.*$"), "stability", "cost"
     )
-    calls = result.measures.filter(tool="none").select("series", "largest_call", "largest_call_date")
+    calls = result.measures.filter(tool=AS_SET).select("series", "largest_call", "largest_call_date")
     return _text(
         *note(result.provenance.data_note),
         Text(opening),
         *_judged(procyclicality_judgements(result)),
         *_table("Measures by series and tool", ratios, rows=3 * ROWS),
-        *_table("Largest rise from one computation to the next, without a tool", calls),
+        *_table("Largest rise from one computation to the next, as the houses' settings have it", calls),
         *_table(
             "Margin after a jump of volatility, as a multiple of that before",
             impulse_table(result),
@@ -264,7 +266,8 @@ def _waterfall(result: StressResult) -> pl.DataFrame:
     rows = []
     for (arrangement, guarantee, scenario, defaulters), part in runs(result):
         left = part["layer"] == NOT_COVERED
-        used = float(total(part.filter(~left)["used"]))
+        # what one house receives another has paid out of its margin: it is counted once
+        used = float(total(part.filter(~left & (part["layer"] != RECEIVED))["used"]))
         rows.append(
             (arrangement, guarantee, scenario, defaulters, used, float(total(part.filter(left)["used"])))
         )

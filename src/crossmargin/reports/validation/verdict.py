@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from crossmargin.reports.amounts import millions, percent
+from crossmargin.programmes.procyclicality.tools import AS_SET
+from crossmargin.reports.amounts import millions
 from crossmargin.reports.validation.backtested import reached
 from crossmargin.reports.validation.forms import coverage_text, exact
-from crossmargin.reports.validation.stressed import MERGED, MUTUAL, NOT_COVERED, cover_table, runs, total
+from crossmargin.reports.validation.stressed import MERGED, MUTUAL, NOT_COVERED, named, runs, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,7 +84,8 @@ def verdict(
     """Return the verdict on what was tested.
 
     The margin of a programme is enough if coverage reached what was asked for in every pool of series after the
-    reduction, and every fund covers what it is to cover with that margin. Procyclicality is described, not judged.
+    reduction, and today's funds cover what is left over it, with the programme's guarantee where it has one. Procyclicality
+    is described, not judged.
     """
     judged = (
         *(() if backtest is None else backtest_judgements(backtest)),
@@ -103,8 +105,7 @@ def verdict(
         headline = f"The reduced margin was not enough: {_listed(failed, already)}."
     else:
         headline = "The reduced margin was enough in everything that was tested."
-    more = "" if stress is None else _larger_funds(stress)
-    return Verdict(not failed, headline + more, judged + described)
+    return Verdict(not failed, headline + _larger_funds(judged), judged + described)
 
 
 def _listed(failed: Iterable[Judgement], already: set[str]) -> str:
@@ -142,65 +143,65 @@ def asked(confidence: float) -> str:
 
 
 def stress_judgements(result: StressResult) -> tuple[Judgement, ...]:
-    """Return a judgement a fund, whether it covers the loss of its standard, and one of runs of the waterfall.
+    """Return a judgement a fund, whether today's covers the loss of its standard, and one of runs of the waterfall.
 
-    A fund of the programme is what its rule makes of the losses over the programme's margin; what today's fund lacks
-    of these losses is said beside it.
+    A fund that its rule sizes from the very losses it is tested on always covers them, up to its limit: that says
+    nothing. What is judged is whether today's fund would cover the losses over the programme's margin.
     """
-    table = cover_table(result)
-    today = _funds_today(table)
-    funds = [_fund(row, today, result.currency) for row in table.iter_rows(named=True)]
-    return (*funds, *_waterfalls(result))
+    today = _funds_today(result)
+    table = named(result.cover).join(
+        named(result.funds).select("arrangement", "house", "size", "standard"),
+        on=["arrangement", "house"],
+        how="left",
+        maintain_order="left",
+    )
+    guaranteed = _guaranteed(table)
+    rows = table.filter(pl.col("cover") == pl.col("standard").fill_null(1)).iter_rows(named=True)
+    return (*(_fund(row, today, guaranteed, result.currency) for row in rows), *_waterfalls(result))
 
 
-def _funds_today(table: pl.DataFrame) -> dict[str, Decimal]:
+def _guaranteed(table: pl.DataFrame) -> set[str]:
+    """Return arrangements that are there with a guarantee."""
+    return set(table.filter(pl.col("guarantee") != "none")["arrangement"])
+
+
+def _funds_today(result: StressResult) -> dict[str, Decimal]:
     """Return today's fund of each house, and of all of them together as that of a merged one."""
     found = {
-        row["house"]: exact(row["fund"])
-        for row in table.filter(pl.col("arrangement") == "today").drop_nulls("fund").iter_rows(named=True)
+        row["house"]: exact(row["size"])
+        for row in named(result.funds).filter(arrangement="today").iter_rows(named=True)
     }
     return {**found, MERGED: sum(found.values(), Decimal(0))} if found else {}
 
 
-def _needed(row: dict[str, Any]) -> Decimal:
-    """Return the loss over margin that a fund is to cover."""
-    return exact(row["one"] if row["standard"] == 1 else row["two"])
-
-
-def _fund(row: dict[str, Any], today: dict[str, Decimal], currency: str) -> Judgement:
-    margin = "today" if row["arrangement"] == "today" else "programme"
+def _fund(row: dict[str, Any], today: dict[str, Decimal], guaranteed: set[str], currency: str) -> Judgement:
+    margin = _margin(row["arrangement"], row["guarantee"], guaranteed)
     subject = "merged fund" if row["arrangement"] == "merged" else f"fund of {row['house']}"
-    if row["fund"] is None:
+    if row["size"] is None:
         return Judgement(subject, margin, None, "no fund")
-    loss, fund = _needed(row), exact(row["fund"])
-    lacking = loss - today.get(row["house"], loss)
-    beside = (
-        f"; today's fund would lack {millions(lacking, currency)}"
-        if lacking > 0 and margin != "today"
-        else ""
-    )
+    loss, own = exact(row["over_margin"]), exact(row["size"])
+    groups = "one group" if row["cover"] == 1 else "two groups"
+    if margin == "today":
+        # no judgement: it is made to cover this loss, unless it is at its limit
+        text = f"{millions(own, currency)}, made to cover {millions(loss, currency)} of {groups}"
+        return Judgement(subject, margin, None if own >= loss else False, text)
+    has = today.get(row["house"])
+    if has is None:
+        return Judgement(subject, margin, None, "no fund today to compare with")
+    lacking = f", lacks {millions(loss - has, currency)}" if loss > has else ""
     text = (
-        f"{millions(fund, currency)} against a stressed loss over margin of {millions(loss, currency)} "
-        f"of {'one group' if row['standard'] == 1 else 'two groups'}{beside}"
+        f"today's {millions(has, currency)} against a stressed loss over margin of {millions(loss, currency)} "
+        f"of {groups}{lacking}"
     )
-    return Judgement(subject, margin, fund >= loss, text)
+    return Judgement(subject, margin, has >= loss, text)
 
 
-def _larger_funds(result: StressResult) -> str:
-    """Say by how much funds of houses that are linked must be larger than today's to cover what they are to cover."""
-    table = cover_table(result)
-    today = _funds_today(table)
-    linked = table.filter(pl.col("arrangement") == "linked").drop_nulls("fund").iter_rows(named=True)
-    grown = [
-        f"that of {row['house']} by {millions(_needed(row) - today[row['house']], result.currency)} "
-        f"({percent(float(_needed(row) / today[row['house']] - 1))})"
-        for row in linked
-        if 0 < today.get(row["house"], Decimal(0)) < _needed(row)
-    ]
+def _larger_funds(judged: Iterable[Judgement]) -> str:
+    """Say which funds today's do not do for without the programme's guarantee, where it has one."""
+    short = [one for one in judged if one.margin == "without guarantee" and one.met is False]
+    funds = [f"{one.subject}: {one.text}" for one in short if one.subject.startswith("fund of ")]
     return (
-        f" To cover stressed losses over it, funds must be larger than today's: {', '.join(grown)}."
-        if grown
-        else ""
+        f" Without its guarantee today's default funds are not enough: {'; '.join(funds)}." if funds else ""
     )
 
 
@@ -241,7 +242,7 @@ def _waterfall(arrangement: str, margin: str, found: tuple[float, float, str], c
 
 def procyclicality_judgements(result: ProcyclicalityResult) -> tuple[Judgement, ...]:
     """Return what is said of margins over time: of today's, and of the programme's with its saving; not judged."""
-    rows = {row["series"]: row for row in result.measures.filter(tool="none").iter_rows(named=True)}
+    rows = {row["series"]: row for row in result.measures.filter(tool=AS_SET).iter_rows(named=True)}
     subject = "rise and fall of margins"
     found = [("today", _swing(rows["silo"]))] if "silo" in rows else []
     if "joint" in rows:
