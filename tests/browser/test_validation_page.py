@@ -6,7 +6,7 @@ import base64
 
 import pytest
 import validation_results as made
-from chromium_driver import chromium, requested, requires_chromium
+from chromium_driver import background, chromium, emulate, loaded, requested, requires_chromium, screen
 
 from crossmargin.reports.validation.documents import write_validation
 
@@ -29,27 +29,7 @@ def browser():
 
 @pytest.fixture
 def page(browser, address):
-    """The page, freshly loaded on a desktop's screen; nothing of an earlier test is left in the logs."""
-    screen(browser, 1280, 900)
-    emulate(browser, scheme="light")
-    for log in ("browser", "performance"):
-        browser.get_log(log)
-    browser.get(address)
-    return browser
-
-
-def screen(browser, width, height, *, mobile=False):
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-
-
-def emulate(browser, *, scheme, media=""):
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
-
-
-def background(browser):
-    return browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    return loaded(browser, address)
 
 
 def test_nothing_is_reported_and_nothing_but_the_file_is_requested(page, address):

@@ -38,3 +38,27 @@ def requested(driver):
     """Addresses asked for since the log was last read."""
     sent = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     return [m["params"]["request"]["url"] for m in sent if m["method"] == "Network.requestWillBeSent"]
+
+
+def loaded(browser, address):
+    """The page, freshly loaded on a desktop's screen; nothing of an earlier test is left in the logs."""
+    screen(browser, 1280, 900)
+    emulate(browser, scheme="light")
+    for log in ("browser", "performance"):
+        browser.get_log(log)
+    browser.get(address)
+    return browser
+
+
+def screen(browser, width, height, *, mobile=False):
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+
+def emulate(browser, *, scheme, media=""):
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+
+
+def background(browser):
+    return browser.execute_script("return getComputedStyle(document.body).backgroundColor")

@@ -11,13 +11,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from decimal import Decimal
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 import pytest
 from comparison_data import AS_OF, DESIGNS, HIGHER, LEGAL_STATUS, comparison, joint_name, names
+from page_elements import Elements
 from rich.console import Console
 
 from crossmargin.errors import InputError, RangeError
@@ -71,35 +71,6 @@ def shown(renderable):
     console = Console(file=io.StringIO(), width=240)
     console.print(renderable)
     return console.file.getvalue()
-
-
-class Elements(HTMLParser):
-    """Start tags with their attributes, the nesting that is left open, and text by element."""
-
-    VOID = frozenset({"meta", "input", "link", "br"})
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.open, self.texts = [], [], []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append((self.open[-1] if self.open else "", data))
-
-    def of(self, tag):
-        return [attributes for found, attributes in self.tags if found == tag]
 
 
 # Amounts

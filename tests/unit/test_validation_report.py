@@ -11,13 +11,13 @@ import sys
 from dataclasses import fields, replace
 from datetime import date
 from decimal import Decimal
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 import pytest
 import validation_results as made
+from page_elements import Elements
 
 from crossmargin.errors import InputError, RangeError
 from crossmargin.reports.lines import Line, date_marks, levels, line_chart, thinned
@@ -41,35 +41,6 @@ def results():
 @pytest.fixture(scope="module")
 def page(results):
     return validation_page(*results).decode()
-
-
-class Elements(HTMLParser):
-    """Start tags with their attributes, the nesting that is left open, and text by element."""
-
-    VOID = frozenset({"meta", "input", "link", "br"})
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.open, self.texts = [], [], []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append((self.open[-1] if self.open else "", data))
-
-    def of(self, tag):
-        return [attributes for found, attributes in self.tags if found == tag]
 
 
 def section(page, name):
