@@ -272,6 +272,7 @@ def test_days_that_cannot_be_tested_are_refused():
 
 def test_the_first_day_is_the_first_on_which_scenarios_can_be_made():
     first = first_day(histories(), inputs())
+    assert first_day(histories(), inputs("as they were")) == market()["marks"]["date"].min()
     place = int(np.searchsorted(histories().days, np.datetime64(first, "D")))
     margin_history(inputs(), np.array([place]))
     with pytest.raises(InputError):

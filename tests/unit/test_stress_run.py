@@ -220,3 +220,11 @@ def test_run_stress_opens_the_houses():
     assert noted[0] == "marks and positions"
     assert noted[-1] == "close-out"
     assert found.losses.equals(result().losses)
+
+
+def test_a_book_too_large_to_close_out_is_left_out_and_said(monkeypatch):
+    monkeypatch.setattr("crossmargin.programmes.stress.run.CLOSE_OUT_MAX", 1)
+    groups = sample_houses().accounts.groups
+    found = stress_houses(sample_houses(), LINKED, settings(defaulters=(groups[0],)))
+    assert found.close_out.is_empty()
+    assert found.findings.filter(kind="not closed out")["subject"].to_list() == [groups[0]]

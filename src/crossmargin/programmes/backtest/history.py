@@ -110,7 +110,7 @@ class BacktestInputs:
 
 
 def first_day(histories: Histories, inputs: BacktestInputs) -> date:
-    """Return the first day on which the scenarios can be made.
+    """Return the first day on which the scenarios can be made; of portfolios as they were, with marks too.
 
     Raises
     ------
@@ -121,7 +121,8 @@ def first_day(histories: Histories, inputs: BacktestInputs) -> date:
     settings = replace(inputs.settings.scenarios, horizon_days=inputs.longest)
     rolling = RollingScenarios(histories=histories, settings=settings)
     day: date = histories.days[rolling.first_place].item()
-    return day
+    marks = inputs.market["marks"]["date"]
+    return day if inputs.portfolios == "static" or not len(marks) else max(day, marks.sort()[0])
 
 
 def backtest_places(
