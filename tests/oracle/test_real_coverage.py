@@ -116,7 +116,7 @@ def test_scenarios_of_a_day_are_those_that_the_engine_makes_of_what_was_known(ho
     span = fund_span()
     row = span.start + 700
     ((moves, parts),) = scenarios_by_day(span, switches, horizon, [row])
-    known = span.histories.until(span.days[row].item())
+    known = span.histories.until(span.days[row].item(), refit=False)
     made = scenarios_from_histories(known, switches.settings(known, horizon))
     found = np.concatenate(moves, axis=1).T
     assert found == pytest.approx(made.moves, abs=1e-15)
@@ -155,7 +155,7 @@ def test_scan_ranges_are_prime_s():
     days, scan = scan_margins("HSI")
     span = index_span("HSI")
     for at in (0, 1500, days.size - 1):
-        known = span.histories.until(days[at].item())
+        known = span.histories.until(days[at].item(), refit=False)
         made = scenarios_from_histories(known, TODAY.settings(known, 1))
         first = made.parts[0]
         assert scan[at] == scan_range(np.ascontiguousarray(made.moves[first.start : first.stop, 0]), PRIME)

@@ -73,7 +73,7 @@ class Jump:
     """
 
     multiple: float = 2.0
-    days: tuple[int, ...] = (0, 1, 5, 10, 20, 40)
+    days: tuple[int, ...] = (0, 5, 20, 40)
     repeated_days: int = 60
 
 
