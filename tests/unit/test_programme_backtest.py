@@ -25,13 +25,13 @@ from crossmargin.models.market import make_market
 from crossmargin.models.scenarios.histories import make_histories
 from crossmargin.models.synthetic_market.market import synthetic_market
 from crossmargin.programmes.backtest.history import (
-    TOTAL,
     BacktestInputs,
     backtest_places,
     first_day,
     margin_history,
 )
 from crossmargin.programmes.backtest.judged import pooled_frame
+from crossmargin.programmes.backtest.rows import TOTAL
 from crossmargin.programmes.backtest.run import BacktestSettings, run_backtest
 from crossmargin.programmes.backtest.sensitivity import variants
 from crossmargin.programmes.evaluate import evaluate

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from crossmargin.programmes.backtest.history import TOTAL
+from crossmargin.programmes.backtest.rows import TOTAL
 from crossmargin.validation.backtest import backtest
 from crossmargin.validation.coverage import ZONES
 from crossmargin.validation.expected_shortfall_tests import acerbi_szekely, critical_values

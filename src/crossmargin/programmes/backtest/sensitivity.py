@@ -10,7 +10,7 @@ import polars as pl
 
 from crossmargin.errors import InputError
 from crossmargin.models.scenarios.selection import LookBack
-from crossmargin.programmes.backtest.history import all_within
+from crossmargin.programmes.backtest.rows import all_within
 from crossmargin.programmes.books import joined_books
 from crossmargin.validation.backtest import backtest
 from crossmargin.validation.rolling_margins import rolling_margins
