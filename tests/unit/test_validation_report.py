@@ -20,11 +20,13 @@ import validation_results as made
 from page_elements import Elements
 
 from crossmargin.errors import InputError, RangeError
-from crossmargin.reports.lines import Line, date_marks, levels, line_chart, thinned
+from crossmargin.reports.lines import STYLES, Line, date_marks, levels, line_chart, thinned
 from crossmargin.reports.validation.backtested import below_count, lowest_coverage, reached, zone_table
 from crossmargin.reports.validation.documents import validation_document, write_validation
+from crossmargin.reports.validation.figures import tool_figure
 from crossmargin.reports.validation.forms import coverage_text, shown
 from crossmargin.reports.validation.page import validation_page
+from crossmargin.reports.validation.procyclicality_section import procyclicality_section
 from crossmargin.reports.validation.stressed import cover_table, first_exhausted, liquidation_table, total
 from crossmargin.reports.validation.terminal import backtest_report, procyclicality_report, stress_report
 from crossmargin.reports.validation.verdict import verdict
@@ -591,3 +593,15 @@ def test_neither_charts_nor_templates_are_loaded_before_a_page_is_made():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)  # noqa: S603
     assert done.stdout.strip() == "[]"
+
+
+def test_the_legend_of_tools_names_the_lines_in_their_order(results):
+    """A line too many would be drawn as none, and every name behind it would stand at another line."""
+    cycle = results[2]
+    names = procyclicality_section(cycle).tool_names
+    assert names == ["none", "25% buffer", "25% stress weight", "10-year floor"]
+    assert len(names) <= len(STYLES)
+    drawn = str(tool_figure(cycle))
+    shown = drawn[drawn.index("<desc") : drawn.index("</desc>")]
+    assert [name in shown for name in names] == [True] * 4
+    assert "as set" not in shown

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MARGINS",
     "cover_figure",
+    "drawn_tools",
     "exceedance_figure",
     "impulse_figure",
     "margin_figure",
@@ -154,9 +155,14 @@ def margin_figure(result: ProcyclicalityResult) -> Markup | None:
 def tool_figure(result: ProcyclicalityResult) -> Markup | None:
     """Draw the joint margin over time under each tool."""
     joint = result.history.filter(series="joint")
-    tools = joint.filter(pl.col("tool") != AS_SET)["tool"].unique(maintain_order=True)
-    lines = [_line(tool, joint.filter(tool=tool)) for tool in tools]
+    lines = [_line(tool, joint.filter(tool=tool)) for tool in drawn_tools(result)]
     return _over_time(result, lines, "chart-tools", "Joint margin over time under each tool")
+
+
+def drawn_tools(result: ProcyclicalityResult) -> list[str]:
+    """Return the tools of ``tool_figure``, in the order of its lines: each alone, and none."""
+    joint = result.history.filter(pl.col("tool") != AS_SET, series="joint")
+    return joint["tool"].unique(maintain_order=True).to_list()
 
 
 def _line(name: str, frame: pl.DataFrame) -> Line:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from crossmargin.programmes.procyclicality.tools import AS_SET
-from crossmargin.reports.validation.figures import MARGINS, impulse_figure, margin_figure, tool_figure
+from crossmargin.reports.validation.figures import (
+    MARGINS,
+    drawn_tools,
+    impulse_figure,
+    margin_figure,
+    tool_figure,
+)
 from crossmargin.reports.validation.forms import validation_table
 
 if TYPE_CHECKING:
@@ -29,7 +35,7 @@ MEASURES: Final = {
     "largest_call_date": "on",
     "cost": "cost of the tool",
 }
-DAYS: Final = (0, 1, 5, 20, 60)
+DAYS: Final = (0, 1, 5, 20, 40)
 """Days after a jump that a table shows."""
 
 
@@ -50,13 +56,12 @@ class ProcyclicalitySection:
 def procyclicality_section(result: ProcyclicalityResult) -> ProcyclicalitySection:
     """Return what the page shows of procyclicality."""
     known = set(result.history["series"])
-    joint = result.history.filter(series="joint")
     jumped = result.impulse.filter(tool=AS_SET)["series"].unique(maintain_order=True)
     return ProcyclicalitySection(
         margins=margin_figure(result),
         margin_names=[name for name in MARGINS if name in known],
         tools=tool_figure(result),
-        tool_names=joint["tool"].unique(maintain_order=True).to_list(),
+        tool_names=drawn_tools(result),
         impulse_chart=impulse_figure(result),
         impulse_names=[name for name in jumped if name in MARGINS],
         measures=validation_table(
